@@ -1,0 +1,18 @@
+//! Vocabulary and pure Prometheus semantics: what targets, groups, jobs and collectors *are*.
+//!
+//! No I/O, no clock, no async: everything here is a function of its arguments.
+
+mod collector;
+mod duration;
+pub mod json;
+mod labels;
+pub mod regexp;
+pub mod relabel;
+pub mod scrape_config;
+mod secret;
+pub mod yaml;
+
+pub use collector::{Collector, CollectorSet, DuplicateCollector};
+pub use duration::Duration;
+pub use labels::NameScheme;
+pub use secret::{MASK, Secret, Secrets};

@@ -1,0 +1,5 @@
+//! Relabelling.
+
+/// One validated relabel rule.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rule {}

@@ -1,0 +1,5 @@
+//! Scrape configs: typed, defaulted, validated, rendered.
+
+mod types;
+
+pub use types::*;
