@@ -65,6 +65,9 @@ mod tests {
     #[test]
     fn refuses_two_of_one_name_even_on_different_nodes() {
         let twice = CollectorSet::new(vec![Collector::new("a", "n1"), Collector::new("a", "n2")]);
-        assert_eq!(twice.unwrap_err().to_string(), "collector name \"a\" is used twice; every collector needs a name of its own");
+        assert_eq!(
+            twice.unwrap_err().to_string(),
+            "collector name \"a\" is used twice; every collector needs a name of its own"
+        );
     }
 }

@@ -4,6 +4,7 @@
 
 mod collector;
 mod duration;
+pub mod group;
 pub mod json;
 mod labels;
 pub mod regexp;
