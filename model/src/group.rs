@@ -40,6 +40,26 @@ pub struct TargetGroup {
     content_hash: u64,
 }
 
+/// Names one group for good: the job it is for, the provider that found it and that provider's own name for it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GroupKey {
+    /// The job.
+    pub job: Arc<str>,
+    /// Fingerprint of the service-discovery config: the same for equal configs, in every process.
+    pub provider: u64,
+    /// Unique within its provider (`<file>:0`, `pod/<namespace>/<name>` …).
+    pub source: Arc<str>,
+}
+
+/// One change to what is known of the targets.
+#[derive(Clone, Debug)]
+pub enum GroupChange {
+    /// The group is now this; an empty group removes it.
+    Replace(GroupKey, Arc<TargetGroup>),
+    /// The group is gone.
+    Remove(GroupKey),
+}
+
 /// A run of targets of one group that have the same label names.
 #[derive(Clone)]
 pub struct Block {
