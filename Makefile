@@ -1,0 +1,65 @@
+# Everything here is a short name for something plain: `cargo` works without make, and CI runs these same lines.
+# `make help` lists them.
+
+export PATH := $(PATH):$(HOME)/.cargo/bin
+CARGO ?= cargo
+CRATES := ta-model ta-engine ta-discovery ta-server ta-loadgen ta-bench
+IMAGE ?= target-allocator:dev
+
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
+
+run: ## build and start the allocator on an example: http://localhost:8080/
+	@scripts/need build
+	$(CARGO) run --locked -p ta-server --bin target-allocator -- --config-file examples/local/targetallocator.yaml --zap-encoder=console
+
+test: ## bring what a fresh Debian or Ubuntu lacks, then run every test
+	@scripts/need build
+	@scripts/test
+
+acceptance: ## only the tests against real Prometheus and promtool
+	@scripts/need build
+	@scripts/test -p ta-server --test prometheus_client --test promtool_oracle
+
+lint: fmt clippy firewall licences ## what CI checks before it tests
+
+fmt: ## formatting
+	$(CARGO) fmt --all --check
+
+clippy: ## lints, warnings are errors
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+firewall: ## which crate may import which
+	scripts/firewall
+
+licences: ## licences, bans, duplicate crates
+	scripts/licences
+
+check-each: ## each crate alone, so that its manifest is honest
+	@set -e; for crate in $(CRATES); do echo "check $$crate"; $(CARGO) check --locked -q -p $$crate --all-targets; done
+	$(CARGO) check --locked -q -p ta-server --no-default-features
+
+doc: ## API documentation, broken links are errors
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
+
+bench: ## every benchmark (long)
+	$(CARGO) bench --locked -p ta-bench
+
+bench-smoke: ## each benchmark once, on the small sizes: it runs at all
+	BENCH_SMOKE=1 $(CARGO) bench --locked -p ta-bench --benches -- --test
+
+footprint: ## bytes per target, by part
+	$(CARGO) run --release --locked -p ta-bench --bin footprint
+
+static: ## the binary of the image, without an image
+	PROFILE=dist scripts/static
+
+image: ## the container image (needs docker with BuildKit, or podman)
+	docker build -t $(IMAGE) .
+
+image-shape: ## run the static binary as the image would: empty read-only root, any uid, PID 1
+	scripts/image-shape
+
+.PHONY: help run test acceptance lint fmt clippy firewall licences check-each doc bench bench-smoke footprint static image image-shape
