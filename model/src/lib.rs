@@ -7,6 +7,7 @@ mod duration;
 pub mod group;
 pub mod json;
 mod labels;
+mod quote;
 pub mod regexp;
 pub mod relabel;
 pub mod scrape_config;
@@ -14,6 +15,6 @@ mod secret;
 pub mod yaml;
 
 pub use collector::{Collector, CollectorSet, DuplicateCollector};
-pub use duration::Duration;
-pub use labels::NameScheme;
+pub use duration::{Duration, DurationError, GoDurationError, parse_go_duration};
+pub use labels::{LabelBuilder, Labels, NameScheme};
 pub use secret::{MASK, Secret, Secrets};
