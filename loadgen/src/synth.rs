@@ -108,6 +108,12 @@ impl Synth {
         self.job_targets(job).div_ceil(u64::from(self.options.per_group)) as u32
     }
 
+    /// Number of targets a group has before any churn.
+    pub fn group_targets(&self, job: u32, group: u32) -> u32 {
+        let per_group = u64::from(self.options.per_group);
+        (self.job_targets(job) - u64::from(group) * per_group).min(per_group) as u32
+    }
+
     /// Name of a job, e.g. `serviceMonitor/monitoring/svc-0017/0`.
     pub fn job_name(&self, job: u32) -> String {
         match self.options.profile {
@@ -121,9 +127,7 @@ impl Synth {
 
     /// The group as it is before any churn.
     pub fn plan(&self, job: u32, group: u32) -> GroupPlan {
-        let per_group = self.options.per_group;
-        let left = self.job_targets(job) - u64::from(group) * u64::from(per_group);
-        let slots = (0..(left.min(u64::from(per_group)) as u32))
+        let slots = (0..self.group_targets(job, group))
             .map(|index| Slot { index, serial: 0, node: self.first_node(job, group, index) })
             .collect();
         GroupPlan { job, group, revision: 0, slots }
@@ -143,6 +147,11 @@ impl Synth {
     /// profile, whose jobs all scrape the same nodes, and for `upstream-bench`.
     pub fn address(&self, plan: &GroupPlan, slot: Slot) -> String {
         profiles::address(self, plan, slot)
+    }
+
+    /// Kubernetes name of a node.
+    pub fn node_name(&self, node: u32) -> String {
+        profiles::node_name(node % self.options.nodes)
     }
 
     /// Weight (number of series) of one target: 1 without `weight_sigma`, else log-normal with a median of 1,000.

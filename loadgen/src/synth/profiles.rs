@@ -53,7 +53,7 @@ fn node_ip(node: u32) -> String {
     format!("172.{}.{}.{}", 16 + (node >> 16 & 0xf), node >> 8 & 0xff, node & 0xff)
 }
 
-fn node_name(node: u32) -> String {
+pub(super) fn node_name(node: u32) -> String {
     format!("ip-172-{}-{}-{}.eu-central-1.compute.internal", 16 + (node >> 16 & 0xf), node >> 8 & 0xff, node & 0xff)
 }
 
