@@ -12,6 +12,7 @@ pub mod regexp;
 pub mod relabel;
 pub mod scrape_config;
 mod secret;
+mod units;
 pub mod yaml;
 
 pub use collector::{Collector, CollectorSet, DuplicateCollector};

@@ -4,6 +4,7 @@
 //! goes on after an error, and so reports everything that is wrong with a file at once.
 
 mod decode;
+mod durations;
 mod parse;
 mod resolve;
 mod suggest;
@@ -12,6 +13,7 @@ mod values;
 use std::borrow::Cow;
 
 pub use decode::{Decoder, Dialect, Fields, Problem, Problems, Strings};
+pub use durations::GoDuration;
 pub use parse::{DuplicateKey, YamlError, parse};
 pub use resolve::{Resolved, format_float};
 pub use suggest::suggest;

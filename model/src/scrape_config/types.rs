@@ -65,6 +65,21 @@ pub enum SdConfig {
     Unsupported(String),
 }
 
+impl SdConfig {
+    /// The name of the mechanism: the key without `_sd_configs` or `_configs`.
+    #[must_use]
+    pub fn mechanism(&self) -> &str {
+        match self {
+            Self::Static(_) => "static",
+            Self::File(_) => "file",
+            Self::Http(_) => "http",
+            Self::Dns(_) => "dns",
+            Self::Kubernetes(_) => "kubernetes",
+            Self::Unsupported(name) => name,
+        }
+    }
+}
+
 /// One group of `static_configs`, or of a file or HTTP answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StaticGroup {
@@ -95,7 +110,7 @@ pub struct HttpSdConfig {
 pub struct DnsSdConfig {
     pub names: Vec<String>,
     pub refresh_interval: Duration,
-    /// As written; compared without regard to case when validated.
+    /// Written in any case; rendered upper case.
     pub record_type: DnsRecordType,
     /// 0 where not given (SRV only).
     pub port: u16,
@@ -111,6 +126,28 @@ pub enum DnsRecordType {
     Ns,
 }
 
+impl DnsRecordType {
+    const ALL: [Self; 5] = [Self::Srv, Self::A, Self::Aaaa, Self::Mx, Self::Ns];
+
+    /// Upper case.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Srv => "SRV",
+            Self::A => "A",
+            Self::Aaaa => "AAAA",
+            Self::Mx => "MX",
+            Self::Ns => "NS",
+        }
+    }
+
+    /// Reads a type in any letter case.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.as_str().eq_ignore_ascii_case(text))
+    }
+}
+
 /// `kubernetes_sd_configs[]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KubernetesSdConfig {
@@ -124,8 +161,6 @@ pub struct KubernetesSdConfig {
     pub namespaces: Vec<String>,
     pub selectors: Vec<KubernetesSelector>,
     pub attach_metadata: AttachMetadata,
-    /// Whether a `namespaces` / `attach_metadata` section is non-zero decides if it is rendered.
-    pub has_attach_metadata: bool,
 }
 
 /// Roles of `kubernetes_sd_configs[].role`.
@@ -137,6 +172,29 @@ pub enum KubernetesRole {
     Endpoints,
     EndpointSlice,
     Ingress,
+}
+
+impl KubernetesRole {
+    const ALL: [Self; 6] = [Self::Node, Self::Pod, Self::Service, Self::Endpoints, Self::EndpointSlice, Self::Ingress];
+
+    /// As in the config.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Node => "node",
+            Self::Pod => "pod",
+            Self::Service => "service",
+            Self::Endpoints => "endpoints",
+            Self::EndpointSlice => "endpointslice",
+            Self::Ingress => "ingress",
+        }
+    }
+
+    /// Reads a role; letter case counts.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.as_str() == text)
+    }
 }
 
 /// `kubernetes_sd_configs[].selectors[]`.
@@ -169,8 +227,6 @@ pub struct HttpClientConfig {
     pub enable_http2: bool,
     pub proxy: ProxyConfig,
     pub http_headers: BTreeMap<String, HttpHeader>,
-    /// `tls_config` was written but is all zero: rendered only if it has a non-zero key.
-    pub has_tls: bool,
 }
 
 impl Default for HttpClientConfig {
@@ -184,7 +240,6 @@ impl Default for HttpClientConfig {
             enable_http2: true,
             proxy: ProxyConfig::default(),
             http_headers: BTreeMap::new(),
-            has_tls: false,
         }
     }
 }
@@ -231,7 +286,6 @@ pub struct OAuth2 {
     pub token_url: String,
     pub endpoint_params: BTreeMap<String, String>,
     pub tls: TlsConfig,
-    pub has_tls: bool,
     pub proxy: ProxyConfig,
 }
 

@@ -297,13 +297,6 @@ impl<'n> Fields<'_, 'n> {
         self.decoder.at_key(key, |decoder| decoder.warn(line, message));
     }
 
-    /// Entries nobody asked for so far. They count as known from now on.
-    pub fn rest(&mut self) -> Vec<(String, &'n Node)> {
-        let taken = std::mem::replace(&mut self.taken, vec![true; self.entries.len()]);
-        let left = self.entries.iter().zip(taken).filter(|(_, taken)| !taken);
-        left.map(|(entry, _)| (self.decoder.key_text(&entry.key), &entry.value)).collect()
-    }
-
     fn warn_unknown(&mut self) {
         for (entry, _) in self.entries.iter().zip(&self.taken).filter(|(_, taken)| !**taken) {
             let key = self.decoder.key_text(&entry.key);
