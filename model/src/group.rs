@@ -64,6 +64,8 @@ pub enum GroupChange {
 #[derive(Clone)]
 pub struct Block {
     skeleton: Arc<Skeleton>,
+    /// The position of its first target in the group.
+    first: u32,
     /// The values of the constant slots, then those of each target, slot by slot.
     text: Box<str>,
     lens: Lens,
@@ -139,14 +141,9 @@ impl TargetGroup {
     /// If there is no such target.
     #[must_use]
     pub fn locate(&self, position: usize) -> (&Block, usize) {
-        let mut rest = position;
-        for block in &self.blocks {
-            if rest < block.len() {
-                return (block, rest);
-            }
-            rest -= block.len();
-        }
-        panic!("target {position} of a group of {}", self.len());
+        let at = self.blocks.partition_point(|block| block.first as usize <= position).saturating_sub(1);
+        let block = &self.blocks[at];
+        (block, position - block.first as usize)
     }
 
     /// The served labels of target `position`, sorted by name: group labels and target labels before relabelling,
@@ -162,8 +159,12 @@ impl TargetGroup {
         self.blocks.iter().map(|block| size_of::<Block>() + block.heap_bytes()).sum()
     }
 
-    fn from_blocks(blocks: Vec<Block>) -> Self {
-        let targets = blocks.iter().map(|block| block.starts.len() as u32 - 1).sum();
+    fn from_blocks(mut blocks: Vec<Block>) -> Self {
+        let mut targets = 0;
+        for block in &mut blocks {
+            block.first = targets;
+            targets += block.len() as u32;
+        }
         let content_hash = blocks.iter().fold(0, |hash, block| xxh3_64_with_seed(&block.hash().to_le_bytes(), hash));
         Self { blocks: blocks.into(), targets, content_hash }
     }
@@ -188,6 +189,12 @@ impl PartialEq for TargetGroup {
 }
 
 impl Block {
+    /// The position of its first target in the group.
+    #[must_use]
+    pub fn first(&self) -> usize {
+        self.first as usize
+    }
+
     /// The number of targets.
     #[must_use]
     pub fn len(&self) -> usize {

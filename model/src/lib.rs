@@ -5,6 +5,7 @@
 mod collector;
 mod duration;
 pub mod group;
+pub mod job_table;
 pub mod json;
 mod labels;
 mod quote;

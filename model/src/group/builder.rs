@@ -321,6 +321,6 @@ impl Rows {
             Ok(bytes) => Lens::Bytes(bytes),
             Err(_) => Lens::Words(self.lens.into()),
         };
-        Block { skeleton, text: self.text.into(), lens, starts: self.starts.into() }
+        Block { skeleton, first: 0, text: self.text.into(), lens, starts: self.starts.into() }
     }
 }

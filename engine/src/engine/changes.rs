@@ -1,0 +1,86 @@
+//! Bringing what is held up to date, and finding the jobs that this touches.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use ta_model::group::{GroupKey, TargetGroup};
+use ta_model::job_table::JobTable;
+
+use super::{Engine, GroupState};
+use crate::store::Taken;
+
+/// What a job needs in this step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Need {
+    /// Its snapshot stands.
+    Nothing,
+    /// The same targets under another scrape config or sync state.
+    Renew,
+    /// To be laid out anew.
+    LayOut,
+}
+
+/// Applies changes to the engine's jobs; afterwards tells what each job of the table needs.
+pub(super) fn apply(engine: &mut Engine, taken: Taken, table: &Arc<JobTable>) -> Vec<Need> {
+    let mut touched: BTreeSet<Arc<str>> = BTreeSet::new();
+    for (key, group) in taken.groups {
+        if apply_group(engine, &key, group) {
+            touched.insert(key.job);
+        }
+    }
+    let mut renewed: BTreeSet<Arc<str>> = BTreeSet::new();
+    for job in taken.synced {
+        let state = engine.jobs.entry(job.clone()).or_default();
+        if !std::mem::replace(&mut state.synced, true) {
+            renewed.insert(job);
+        }
+    }
+    if !Arc::ptr_eq(table, &engine.last.table) {
+        forget_missing(engine, table);
+    }
+    table
+        .jobs()
+        .iter()
+        .map(|job| {
+            let state = engine.jobs.entry(job.name().clone()).or_default();
+            if state.plan.as_ref() != Some(job.plan()) {
+                state.plan = Some(job.plan().clone());
+                state.resolvers.clear();
+                state.groups.values_mut().for_each(|group| group.laid = None);
+                return Need::LayOut;
+            }
+            let same_job = state.snapshot.as_ref().is_some_and(|snapshot| Arc::ptr_eq(&snapshot.job, job));
+            match touched.contains(job.name()) || state.snapshot.is_none() {
+                true => Need::LayOut,
+                false if !same_job || renewed.contains(job.name()) => Need::Renew,
+                false => Need::Nothing,
+            }
+        })
+        .collect()
+}
+
+fn apply_group(engine: &mut Engine, key: &GroupKey, group: Option<Arc<TargetGroup>>) -> bool {
+    let name = (key.provider, key.source.clone());
+    match group {
+        Some(group) => {
+            let state = engine.jobs.entry(key.job.clone()).or_default();
+            state.groups.insert(name, GroupState { group, laid: None });
+            true
+        }
+        None => engine.jobs.get_mut(&key.job).is_some_and(|state| state.groups.remove(&name).is_some()),
+    }
+}
+
+/// Jobs that the table does not name have no targets; their groups stay, as long as discovery keeps them.
+fn forget_missing(engine: &mut Engine, table: &JobTable) {
+    engine.jobs.retain(|name, state| {
+        if table.job(name).is_none() {
+            state.plan = None;
+            state.snapshot = None;
+            state.resolvers.clear();
+            state.groups.values_mut().for_each(|group| group.laid = None);
+            return !state.groups.is_empty() || state.synced;
+        }
+        true
+    });
+}

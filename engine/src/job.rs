@@ -1,0 +1,197 @@
+//! One job in a snapshot: its targets, who has them, and the shares that follow.
+
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use ta_model::job_table::Job;
+
+use crate::layout::Layout;
+use crate::owner::{Owner, Unassigned};
+
+/// Immutable, but for bodies that are filled in once.
+#[derive(Debug)]
+pub(crate) struct JobSnapshot {
+    pub(crate) job: Arc<Job>,
+    /// Every provider has delivered once.
+    pub(crate) synced: bool,
+    pub(crate) layout: Arc<Layout>,
+    /// By ordinal.
+    pub(crate) owners: Arc<[Owner]>,
+    /// Ordinals of assigned targets, by collector, then by ordinal.
+    order: Box<[u32]>,
+    /// The collectors that have any, ascending, and where their part of `order` ends.
+    shares: Box<[(u32, u32)]>,
+    unassigned: [u32; Unassigned::ALL.len()],
+    /// Whole bodies by share, where the budget allows.
+    bodies: OnceLock<Box<[OnceLock<Body>]>>,
+}
+
+/// A whole body that is kept.
+#[derive(Clone, Debug)]
+pub(crate) struct Body {
+    pub(crate) bytes: Bytes,
+    pub(crate) etag: u64,
+}
+
+/// Counters for the sort, used from job to job.
+#[derive(Debug, Default)]
+pub(crate) struct Sorter {
+    counts: Vec<u32>,
+    touched: Vec<u32>,
+}
+
+impl JobSnapshot {
+    /// Sorts the targets into shares.
+    pub(crate) fn new(
+        job: Arc<Job>,
+        synced: bool,
+        layout: Arc<Layout>,
+        owners: Vec<Owner>,
+        collectors: usize,
+        sorter: &mut Sorter,
+    ) -> Self {
+        let mut unassigned = [0; Unassigned::ALL.len()];
+        sorter.count(&owners, collectors, &mut unassigned);
+        let mut end = 0;
+        let mut shares = Vec::with_capacity(sorter.touched.len());
+        for collector in &sorter.touched {
+            let start = end;
+            end += sorter.counts[*collector as usize];
+            sorter.counts[*collector as usize] = start;
+            shares.push((*collector, end));
+        }
+        let mut order = vec![0; end as usize];
+        for (ordinal, owner) in owners.iter().enumerate() {
+            if let Some(collector) = owner.ordinal() {
+                let at = &mut sorter.counts[collector];
+                order[*at as usize] = ordinal as u32;
+                *at += 1;
+            }
+        }
+        sorter.reset();
+        Self {
+            job,
+            synced,
+            layout,
+            owners: owners.into(),
+            order: order.into(),
+            shares: shares.into(),
+            unassigned,
+            bodies: OnceLock::new(),
+        }
+    }
+
+    /// The same targets and owners under another job or sync state; bodies stay.
+    pub(crate) fn renewed(&self, job: Arc<Job>, synced: bool) -> Self {
+        Self {
+            job,
+            synced,
+            layout: self.layout.clone(),
+            owners: self.owners.clone(),
+            order: self.order.clone(),
+            shares: self.shares.clone(),
+            unassigned: self.unassigned,
+            bodies: self.bodies.clone(),
+        }
+    }
+
+    /// The shares: collector ordinal and share number.
+    pub(crate) fn shares(&self) -> impl ExactSizeIterator<Item = (usize, usize)> {
+        self.shares.iter().enumerate().map(|(number, (collector, _))| (*collector as usize, number))
+    }
+
+    /// The number of the share of collector `ordinal`.
+    pub(crate) fn share_of(&self, ordinal: usize) -> Option<usize> {
+        self.shares.binary_search_by_key(&(ordinal as u32), |(collector, _)| *collector).ok()
+    }
+
+    /// The ordinals of a share, ascending.
+    pub(crate) fn members(&self, share: usize) -> &[u32] {
+        &self.order[self.member_range(share)]
+    }
+
+    fn member_range(&self, share: usize) -> Range<usize> {
+        let start = share.checked_sub(1).map_or(0, |before| self.shares[before].1 as usize);
+        start..self.shares[share].1 as usize
+    }
+
+    pub(crate) fn unassigned(&self, reason: Unassigned) -> usize {
+        self.unassigned[reason as usize] as usize
+    }
+
+    pub(crate) fn unassigned_total(&self) -> usize {
+        self.unassigned.iter().sum::<u32>() as usize
+    }
+
+    /// Hash of a share's body: equal for equal bodies, in every process.
+    pub(crate) fn etag(&self, share: usize) -> u64 {
+        // the odd constants are the 64-bit primes of XXH64; the order of targets counts
+        let fold = |hash: u64, ordinal: &u32| {
+            let content = self.layout.contents[*ordinal as usize];
+            (hash.rotate_left(27) ^ content.wrapping_mul(0xC2B2_AE3D_27D4_EB4F)).wrapping_mul(0x9E37_79B1_85EB_CA87)
+        };
+        self.members(share).iter().fold(0x27D4_EB2F_1656_67C5, fold)
+    }
+
+    /// The whole body of a share, if it is kept.
+    pub(crate) fn body(&self, share: usize) -> Option<&Body> {
+        self.bodies.get()?.get(share)?.get()
+    }
+
+    /// Keeps a whole body.
+    pub(crate) fn keep_body(&self, share: usize, body: Body) {
+        let slots = self.bodies.get_or_init(|| (0..self.shares.len()).map(|_| OnceLock::new()).collect());
+        drop(slots[share].set(body));
+    }
+
+    /// Bytes of whole bodies kept.
+    pub(crate) fn kept_bytes(&self) -> usize {
+        let slots = self.bodies.get().into_iter().flatten();
+        slots.filter_map(|slot| slot.get()).map(|body| body.bytes.len()).sum()
+    }
+
+    /// Takes over the bodies of shares that have not changed.
+    pub(crate) fn inherit_bodies(&self, old: &Self, same_collector: impl Fn(usize) -> Option<usize>) {
+        if old.bodies.get().is_none() {
+            return;
+        }
+        for (collector, share) in old.shares() {
+            let Some(body) = old.body(share) else { continue };
+            let Some(now) = same_collector(collector).and_then(|ordinal| self.share_of(ordinal)) else { continue };
+            if self.etag(now) == body.etag {
+                self.keep_body(now, body.clone());
+            }
+        }
+    }
+
+    /// Bytes on the heap, groups and bodies left out.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.layout.heap_bytes() + self.owners.len() * 4 + self.order.len() * 4 + self.shares.len() * 8
+    }
+}
+
+impl Sorter {
+    /// Counts targets by collector; afterwards `touched` has the collectors that have any, ascending.
+    fn count(&mut self, owners: &[Owner], collectors: usize, unassigned: &mut [u32]) {
+        self.counts.resize(collectors.max(self.counts.len()), 0);
+        for owner in owners {
+            if let Some(collector) = owner.ordinal() {
+                let count = &mut self.counts[collector];
+                if *count == 0 {
+                    self.touched.push(collector as u32);
+                }
+                *count += 1;
+            } else if let Some(reason) = owner.reason() {
+                unassigned[reason as usize] += 1;
+            }
+        }
+        self.touched.sort_unstable();
+    }
+
+    fn reset(&mut self) {
+        for collector in self.touched.drain(..) {
+            self.counts[collector as usize] = 0;
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! The kept targets of one job, as columns by ordinal.
+//!
+//! Immutable. When a group of the job changes, the job is laid out anew: what did not change is copied column by
+//! column, which costs a few nanoseconds a target, and everything that reads a layout stays simple.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use hashbrown::HashTable;
+use ta_model::group::{Block, TargetGroup};
+
+use crate::resolve::{Record, TargetId};
+
+/// See the module. The ordinal of a target is its index in each column.
+#[derive(Debug, Default)]
+pub(crate) struct Layout {
+    pub(crate) groups: Box<[LaidGroup]>,
+    pub(crate) ids: Box<[TargetId]>,
+    pub(crate) addresses: Box<[u64]>,
+    /// Empty unless the strategy needs nodes.
+    pub(crate) nodes: Box<[u64]>,
+    pub(crate) contents: Box<[u64]>,
+    /// Positions in the group; empty if no target of the job is dropped, as then they follow from the ordinal.
+    positions: Box<[u32]>,
+    /// Ordinals by identity. Of several targets with one identity it has the last.
+    index: HashTable<u32>,
+    /// The others, ascending.
+    pub(crate) shadowed: Box<[u32]>,
+    /// Targets before relabelling dropped any.
+    pub(crate) discovered: u64,
+}
+
+/// A group and where its kept targets begin.
+#[derive(Clone, Debug)]
+pub(crate) struct LaidGroup {
+    pub(crate) group: Arc<TargetGroup>,
+    pub(crate) base: u32,
+}
+
+impl Layout {
+    /// The number of ordinals, shadowed ones included.
+    pub(crate) fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// The number of distinct targets.
+    pub(crate) fn kept(&self) -> usize {
+        self.ids.len() - self.shadowed.len()
+    }
+
+    /// The ordinal that stands for `id`.
+    pub(crate) fn find(&self, id: TargetId) -> Option<usize> {
+        self.index.find(id.0, |ordinal| self.ids[*ordinal as usize] == id).map(|ordinal| *ordinal as usize)
+    }
+
+    /// The group of an ordinal, by index.
+    pub(crate) fn group_of(&self, ordinal: usize) -> usize {
+        self.groups.partition_point(|group| group.base as usize <= ordinal) - 1
+    }
+
+    /// Where the targets of group `index` are.
+    pub(crate) fn range(&self, index: usize) -> Range<usize> {
+        let end = self.groups.get(index + 1).map_or(self.len(), |next| next.base as usize);
+        self.groups[index].base as usize..end
+    }
+
+    /// The block and the index in it of a target whose group is known.
+    pub(crate) fn locate(&self, group: usize, ordinal: usize) -> (&Block, usize) {
+        let LaidGroup { group, base } = &self.groups[group];
+        let position = match self.positions.get(ordinal) {
+            Some(position) => *position as usize,
+            None => ordinal - *base as usize,
+        };
+        group.locate(position)
+    }
+
+    /// Bytes on the heap, groups left out.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.groups.len() * size_of::<LaidGroup>()
+            + self.len() * 24
+            + self.nodes.len() * 8
+            + (self.positions.len() + self.shadowed.len()) * 4
+            + self.index.allocation_size()
+    }
+}
+
+/// Lays out a job, group by group in the order of keys.
+#[derive(Debug, Default)]
+pub(crate) struct LayoutBuilder {
+    groups: Vec<LaidGroup>,
+    ids: Vec<TargetId>,
+    addresses: Vec<u64>,
+    nodes: Vec<u64>,
+    contents: Vec<u64>,
+    positions: Vec<u32>,
+    discovered: u64,
+}
+
+impl LayoutBuilder {
+    pub(crate) fn with_capacity(targets: usize, groups: usize, nodes: bool) -> Self {
+        Self {
+            groups: Vec::with_capacity(groups),
+            ids: Vec::with_capacity(targets),
+            addresses: Vec::with_capacity(targets),
+            nodes: Vec::with_capacity(if nodes { targets } else { 0 }),
+            contents: Vec::with_capacity(targets),
+            positions: Vec::with_capacity(targets),
+            discovered: 0,
+        }
+    }
+
+    /// Begins a group; its targets follow.
+    pub(crate) fn group(&mut self, group: &Arc<TargetGroup>) {
+        self.discovered += group.len() as u64;
+        self.groups.push(LaidGroup { group: group.clone(), base: self.ids.len() as u32 });
+    }
+
+    /// Adds targets that have just been resolved.
+    pub(crate) fn fresh(&mut self, records: &[Record], nodes: bool) {
+        self.ids.extend(records.iter().map(|record| record.id));
+        self.addresses.extend(records.iter().map(|record| record.address));
+        self.contents.extend(records.iter().map(|record| record.content));
+        self.positions.extend(records.iter().map(|record| record.position));
+        if nodes {
+            self.nodes.extend(records.iter().map(|record| record.node));
+        }
+    }
+
+    /// Adds targets of a group that has not changed.
+    pub(crate) fn unchanged(&mut self, old: &Layout, group: usize) {
+        let range = old.range(group);
+        self.ids.extend_from_slice(&old.ids[range.clone()]);
+        self.addresses.extend_from_slice(&old.addresses[range.clone()]);
+        self.contents.extend_from_slice(&old.contents[range.clone()]);
+        match old.positions.get(range.clone()) {
+            Some(positions) if !old.positions.is_empty() => self.positions.extend_from_slice(positions),
+            _ => self.positions.extend(0..range.len() as u32),
+        }
+        if !old.nodes.is_empty() {
+            self.nodes.extend_from_slice(&old.nodes[range]);
+        }
+    }
+
+    pub(crate) fn finish(self) -> Layout {
+        let ids: Box<[TargetId]> = self.ids.into();
+        let (index, shadowed) = index(&ids);
+        let all_kept = ids.len() as u64 == self.discovered;
+        Layout {
+            groups: self.groups.into(),
+            ids,
+            addresses: self.addresses.into(),
+            nodes: self.nodes.into(),
+            contents: self.contents.into(),
+            positions: if all_kept { Box::default() } else { self.positions.into() },
+            index,
+            shadowed,
+            discovered: self.discovered,
+        }
+    }
+}
+
+fn index(ids: &[TargetId]) -> (HashTable<u32>, Box<[u32]>) {
+    let mut index: HashTable<u32> = HashTable::with_capacity(ids.len());
+    let mut shadowed = Vec::new();
+    for (ordinal, id) in ids.iter().enumerate() {
+        let hash = |ordinal: &u32| ids[*ordinal as usize].0;
+        match index.entry(id.0, |other| ids[*other as usize] == *id, hash) {
+            hashbrown::hash_table::Entry::Occupied(mut taken) => {
+                shadowed.push(std::mem::replace(taken.get_mut(), ordinal as u32));
+            }
+            hashbrown::hash_table::Entry::Vacant(free) => {
+                free.insert(ordinal as u32);
+            }
+        }
+    }
+    shadowed.sort_unstable();
+    (index, shadowed.into())
+}
