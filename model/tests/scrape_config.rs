@@ -605,9 +605,9 @@ scrape_configs:
     assert_eq!(texts(&decoded.errors), [""; 0]);
     let wanted = [
         "line 1: config.scrape_config_files: \"x/*.yml\" is not read: the allocator loads no further files",
-        "line 7: config.scrape_configs[0].kubernetes_sd_configs[0].namespace: unknown key, ignored; did you mean \
+        "line 7: config.scrape_configs[0].kubernetes_sd_configs[0].namespace: unknown key; did you mean \
          \"namespaces\"? (job \"a\")",
-        "line 5: config.scrape_configs[0].scrape_intervall: unknown key, ignored; did you mean \"scrape_interval\"? (job \"a\")",
+        "line 5: config.scrape_configs[0].scrape_intervall: unknown key; did you mean \"scrape_interval\"? (job \"a\")",
     ];
     assert_eq!(texts(&decoded.warnings)[..3], wanted);
     assert_eq!(decoded.warnings.len(), 4, "and foo_sd_configs");

@@ -301,9 +301,9 @@ impl<'n> Fields<'_, 'n> {
         for (entry, _) in self.entries.iter().zip(&self.taken).filter(|(_, taken)| !**taken) {
             let key = self.decoder.key_text(&entry.key);
             let message = match suggest(&key, self.known.iter().copied()) {
-                Some(near) if near != key => format!("unknown key, ignored; did you mean {near:?}?"),
+                Some(near) if near != key => format!("unknown key; did you mean {near:?}?"),
                 Some(_) => "given twice in different spellings; the other one is used".to_owned(),
-                None => "unknown key, ignored".to_owned(),
+                None => "unknown key".to_owned(),
             };
             self.decoder.at_key(&key, |decoder| decoder.warn(entry.line, message));
         }
