@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::quote::quote;
+use crate::quote::{quote, quote_bytes};
 
 /// A Prometheus duration in whole milliseconds (prometheus/common: `model/time.go`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -149,13 +149,13 @@ impl fmt::Display for Duration {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GoDurationError {
     /// Not a sequence of decimal numbers with units, or beyond 2⁶³ nanoseconds.
-    #[error("time: invalid duration {}", quote(.0))]
+    #[error("time: invalid duration {}", quote_bytes(.0))]
     Invalid(String),
     /// A number without unit.
-    #[error("time: missing unit in duration {}", quote(.0))]
+    #[error("time: missing unit in duration {}", quote_bytes(.0))]
     MissingUnit(String),
     /// A unit that is none of `ns us µs ms s m h`.
-    #[error("time: unknown unit {} in duration {}", quote(.unit), quote(.text))]
+    #[error("time: unknown unit {} in duration {}", quote_bytes(.unit), quote_bytes(.text))]
     UnknownUnit {
         /// The unit found.
         unit: String,

@@ -25,6 +25,21 @@ pub(crate) fn quote(text: &str) -> String {
     out
 }
 
+/// `text` in double quotes as Go's package `time` does it: byte by byte where not printable ASCII.
+pub(crate) fn quote_bytes(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for byte in text.bytes() {
+        match byte {
+            b'"' | b'\\' => out.extend(['\\', char::from(byte)]),
+            b' '..=0x7f => out.push(char::from(byte)),
+            _ => write!(out, "\\x{byte:02x}").expect("writing to a string cannot fail"),
+        }
+    }
+    out.push('"');
+    out
+}
+
 fn push_beyond_ascii(out: &mut String, char: char) {
     let code = u32::from(char);
     // combining marks are printable to Go, while Rust escapes them
@@ -40,7 +55,7 @@ fn push_beyond_ascii(out: &mut String, char: char) {
 
 #[cfg(test)]
 mod tests {
-    use super::quote;
+    use super::{quote, quote_bytes};
 
     #[test]
     fn quotes_like_go() {
@@ -48,5 +63,6 @@ mod tests {
         for (text, quoted) in cases.into_iter().chain([("\u{a0}\u{2028}", r#""\u00a0\u2028""#)]) {
             assert_eq!(quote(text), quoted);
         }
+        assert_eq!(quote_bytes("µ\n\"\\\u{7f}"), "\"\\xc2\\xb5\\x0a\\\"\\\\\u{7f}\"");
     }
 }

@@ -51,10 +51,7 @@ impl Regexp {
     #[must_use]
     #[inline]
     pub fn is_match(&self, text: &str) -> bool {
-        match self.0.kind().is_match(text) {
-            Some(matches) => matches,
-            None => self.0.search(text),
-        }
+        self.0.is_match(text)
     }
 
     /// Appends to `out` what `template` makes of the match in `text`; false, and nothing appended, if there is none.

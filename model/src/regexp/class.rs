@@ -1,6 +1,6 @@
 //! Bracketed classes: `[a-z]`, `[^[:alpha:]\d]`.
 
-use regex_syntax::hir::{ClassUnicode, ClassUnicodeRange};
+use regex_syntax::hir::ClassUnicode;
 
 use super::error::{Fault, RegexpError};
 use super::escape::{ascii_class, class_escape, single_escape};
@@ -51,7 +51,7 @@ pub(super) fn bracketed(text: &str, fold_case: bool) -> Result<(ClassUnicode, &s
         rest = after;
     }
     if negated {
-        class.negate();
+        class = unicode::negated(&class);
     }
     Ok((class, &rest[1..]))
 }
@@ -81,7 +81,7 @@ fn range<'t>(text: &'t str, whole: &'t str) -> Result<(ClassUnicode, &'t str), R
             return Err(RegexpError::new(Fault::ClassRange, &text[..text.len() - rest.len()]));
         }
     }
-    Ok((code_points(low, high), rest))
+    Ok((unicode::code_points(low, high), rest))
 }
 
 fn member<'t>(text: &'t str, whole: &'t str) -> Result<(u32, &'t str), RegexpError> {
@@ -90,13 +90,4 @@ fn member<'t>(text: &'t str, whole: &'t str) -> Result<(u32, &'t str), RegexpErr
         Some('\\') => single_escape(text),
         Some(char) => Ok((u32::from(char), &text[char.len_utf8()..])),
     }
-}
-
-/// The characters from `low` to `high`, without the surrogates, which no text has.
-fn code_points(low: u32, high: u32) -> ClassUnicode {
-    let part = |from: u32, to: u32| {
-        let (from, to) = (char::from_u32(from)?, char::from_u32(to)?);
-        (from <= to).then(|| ClassUnicodeRange::new(from, to))
-    };
-    ClassUnicode::new([part(low, high.min(0xd7ff)), part(low.max(0xe000), high)].into_iter().flatten())
 }

@@ -37,7 +37,7 @@ pub(super) fn ascii_class(ranges: Ranges, negated: bool, fold_case: bool) -> Cla
         unicode::fold(&mut class);
     }
     if negated {
-        class.negate();
+        class = unicode::negated(&class);
     }
     class
 }
@@ -63,7 +63,7 @@ fn unicode_class(text: &str, fold_case: bool) -> Result<(ClassUnicode, &str), Re
     let class = unicode::property(name, fold_case);
     let mut class = class.ok_or_else(|| RegexpError::new(Fault::ClassRange, &text[..end]))?;
     if negated {
-        class.negate();
+        class = unicode::negated(&class);
     }
     Ok((class, &text[end..]))
 }

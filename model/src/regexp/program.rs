@@ -38,7 +38,7 @@ impl Program {
         let ast = parse_wrapped(text)?;
         let (kind, fixed_groups) = shape(&ast.hir, ast.groups, text.len());
         let automaton = match kind {
-            Kind::General => OnceLock::from(compile(&ast.hir)?),
+            Kind::General => OnceLock::from(compile(&ast.hir, text)?),
             _ => OnceLock::new(),
         };
         Ok(Self {
@@ -60,13 +60,14 @@ impl Program {
         &self.kind
     }
 
-    /// Whether the automaton finds a match.
-    pub(super) fn search(&self, text: &str) -> bool {
-        self.automaton().is_match(self.input(text))
+    #[inline]
+    pub(super) fn is_match(&self, text: &str) -> bool {
+        self.kind.is_match(text).unwrap_or_else(|| self.automaton().is_match(self.input(text)))
     }
 
     pub(super) fn expand(&self, text: &str, template: &Template, out: &mut String) -> bool {
-        if let (Some(literal), Some(matches)) = (template.literal(), self.kind.is_match(text)) {
+        if let Some(literal) = template.literal() {
+            let matches = self.is_match(text);
             if matches {
                 out.push_str(literal);
             }
@@ -124,7 +125,7 @@ impl Program {
     fn automaton(&self) -> &Regex {
         self.automaton.get_or_init(|| {
             let ast = parse_wrapped(&self.text).expect("the pattern has been parsed before");
-            compile(&ast.hir).expect("a pattern that is no larger than its short text compiles")
+            compile(&ast.hir, &self.text).expect("a pattern that is no larger than its short text compiles")
         })
     }
 
@@ -170,12 +171,16 @@ fn captured<'t>(slots: &[Slot], group: usize, text: &'t str) -> Option<&'t str> 
 }
 
 fn parse_wrapped(text: &str) -> Result<parse::Ast, RegexpError> {
-    parse::parse(&format!("^(?s:{text})$"))
+    parse::parse(&wrapped(text))
 }
 
-fn compile(hir: &Hir) -> Result<Regex, RegexpError> {
+fn wrapped(text: &str) -> String {
+    format!("^(?s:{text})$")
+}
+
+fn compile(hir: &Hir, text: &str) -> Result<Regex, RegexpError> {
     Regex::builder()
         .configure(Regex::config().nfa_size_limit(Some(MAX_NFA)))
         .build_from_hir(hir)
-        .map_err(|error| RegexpError::new(Fault::TooLarge, &error.to_string()))
+        .map_err(|_| RegexpError::new(Fault::TooLarge, &wrapped(text)))
 }

@@ -78,9 +78,37 @@ fn category(short: &str) -> ClassUnicode {
 }
 
 fn unassigned() -> ClassUnicode {
-    let mut class = ASSIGNED.clone();
-    class.negate();
-    class
+    negated(&ASSIGNED)
+}
+
+/// All other characters.
+///
+/// `ClassUnicode::negate` gets it wrong where a class ends at U+D7FF and goes on at U+E000: between the two it finds
+/// a gap from U+E000 to U+D7FF, and puts both into the result (regex-syntax 0.8.12).
+pub(super) fn negated(class: &ClassUnicode) -> ClassUnicode {
+    let (mut others, mut next) = (Vec::new(), 0);
+    for range in class.ranges() {
+        if let Some(last) = u32::from(range.start()).checked_sub(1) {
+            others.extend(ranges(next, last));
+        }
+        next = u32::from(range.end()) + 1;
+    }
+    others.extend(ranges(next, u32::from(char::MAX)));
+    ClassUnicode::new(others)
+}
+
+/// The characters from `low` to `high`.
+pub(super) fn code_points(low: u32, high: u32) -> ClassUnicode {
+    ClassUnicode::new(ranges(low, high))
+}
+
+/// From `low` to `high` without the surrogates, which no text has.
+fn ranges(low: u32, high: u32) -> impl Iterator<Item = ClassUnicodeRange> {
+    let range = |from: u32, to: u32| {
+        let (from, to) = (char::from_u32(from)?, char::from_u32(to)?);
+        (from <= to).then(|| ClassUnicodeRange::new(from, to))
+    };
+    [range(low, high.min(0xd7ff)), range(low.max(0xe000), high)].into_iter().flatten()
 }
 
 /// The characters of `\p{name}` (Go: `unicodeTable`); `None` if Go does not know the name.
