@@ -270,6 +270,13 @@ impl<'a> JobView<'a> {
             .map(move |ordinal| (ordinal, view.target(ordinal)))
     }
 
+    /// The targets of the share of the collector with this ordinal, from the `first` on, in the order they are served.
+    pub fn share_targets(&self, collector: usize, first: usize) -> impl Iterator<Item = TargetView<'a>> + use<'a> {
+        let view = *self;
+        let members = view.job.share_of(collector).map_or(&[][..], |share| view.job.members(share));
+        members.iter().skip(first).map(move |ordinal| view.target(*ordinal as usize))
+    }
+
     /// The target with this identity.
     #[must_use]
     pub fn find(&self, id: TargetId) -> Option<TargetView<'a>> {

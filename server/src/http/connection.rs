@@ -1,0 +1,174 @@
+//! One client connection, cheap while nothing happens on it.
+//!
+//! Every collector keeps a connection per job open, and uses it once in 30 s: tens of thousands of them idle at any
+//! time. An HTTP state machine with its buffers is some 20 KB, so it is made when a request begins to arrive, and taken
+//! apart again when the answer is out; in between only the socket is kept.
+//!
+//! ```text
+//! parked (socket) ──readable──► active (hyper) ──answer sent, nothing read ahead──► parked
+//!        │ idle too long, stopping            │ closed, failed, timed out
+//!        ▼                                    ▼
+//!      closed                               closed
+//! ```
+
+mod watched;
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::Sleep;
+
+use super::{Limits, Router};
+use watched::{InFlight, Marks, Watched};
+
+/// A whole request head must fit, a browser's cookies included; also the most hyper gathers before it writes. Buffers
+/// start at 8 KiB.
+const BUFFER: usize = 64 * 1024;
+
+/// Serves `stream` until either side closes it, a limit is passed, or `stopping` turns true and it is idle.
+pub(super) async fn run(stream: TcpStream, router: Router, limits: Arc<Limits>, mut stopping: watch::Receiver<bool>) {
+    let _counted = router.state().metrics.connection();
+    // answers are written in one go: waiting for more would only delay them. A dead socket shows at the next read.
+    drop(stream.set_nodelay(true));
+    let mut parked = Parked { stream, ahead: Bytes::new() };
+    loop {
+        if parked.ahead.is_empty() {
+            tokio::select! {
+                biased;
+                _ = stopping.wait_for(|stop| *stop) => return,
+                ready = tokio::time::timeout(limits.idle, parked.stream.readable()) => {
+                    if !matches!(ready, Ok(Ok(()))) {
+                        return;
+                    }
+                }
+            }
+        }
+        // boxed, so that a parked connection does not carry the room for an active one
+        let active = Box::pin(active(parked, router.clone(), &limits, &mut stopping));
+        match active.await {
+            Some(again) => parked = again,
+            None => return,
+        }
+    }
+}
+
+/// A connection between requests.
+struct Parked {
+    stream: TcpStream,
+    /// Read already, but not part of the last request: a pipelining client was quick.
+    ahead: Bytes,
+}
+
+/// Serves requests until the connection is idle (given back) or over (`None`).
+async fn active(
+    parked: Parked,
+    router: Router,
+    limits: &Limits,
+    stopping: &mut watch::Receiver<bool>,
+) -> Option<Parked> {
+    let marks = Arc::new(Marks::default());
+    let io = TokioIo::new(Watched::new(parked.stream, parked.ahead, marks.clone()));
+    let service = Requests { router, marks: marks.clone() };
+    let mut connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_read)
+        .max_buf_size(BUFFER)
+        .serve_connection(io, service);
+    let mut write_timeout = WriteTimeout::new(limits.write);
+    let mut asked_to_stop = false;
+    let end = loop {
+        let step = std::future::poll_fn(|cx| match connection.poll_without_shutdown(cx) {
+            Poll::Ready(_) => Poll::Ready(End::Closed),
+            Poll::Pending if marks.is_idle() => Poll::Ready(End::Idle),
+            Poll::Pending => write_timeout.poll(cx, &marks).map(|()| End::Stuck),
+        });
+        tokio::select! {
+            end = step => break end,
+            _ = stopping.wait_for(|stop| *stop), if !asked_to_stop => {
+                asked_to_stop = true;
+                Pin::new(&mut connection).graceful_shutdown();
+            }
+        }
+    };
+    let parts = connection.into_parts();
+    let mut stream = parts.io.into_inner().into_stream();
+    match end {
+        End::Idle => Some(Parked { stream, ahead: parts.read_buf }),
+        End::Closed => {
+            // says goodbye before the socket goes: what was sent must still arrive
+            drop(stream.shutdown().await);
+            None
+        }
+        End::Stuck => None,
+    }
+}
+
+enum End {
+    Idle,
+    /// By the client, by a broken request (answered 400), or by us.
+    Closed,
+    /// The client takes nothing any more.
+    Stuck,
+}
+
+/// Runs only while the socket refuses to take what we have for it.
+struct WriteTimeout {
+    limit: Duration,
+    /// The timer, and how much had been written when it was set.
+    running: Option<(Pin<Box<Sleep>>, u64)>,
+}
+
+impl WriteTimeout {
+    fn new(limit: Duration) -> Self {
+        Self { limit, running: None }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, marks: &Marks) -> Poll<()> {
+        if !marks.is_blocked() {
+            self.running = None;
+            return Poll::Pending;
+        }
+        let written = marks.written();
+        match &mut self.running {
+            Some((timer, then)) if *then == written => timer.as_mut().poll(cx),
+            running => {
+                let (timer, _) = running.insert((Box::pin(tokio::time::sleep(self.limit)), written));
+                timer.as_mut().poll(cx)
+            }
+        }
+    }
+}
+
+/// Hands requests to the router and notes when one begins and when its answer is gone.
+struct Requests {
+    router: Router,
+    marks: Arc<Marks>,
+}
+
+impl Service<Request<Incoming>> for Requests {
+    type Response = Response<InFlight>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let guard = self.marks.begin();
+        let router = self.router.clone();
+        Box::pin(async move {
+            let response = router.respond(request.into_parts().0).await;
+            Ok(response.map(|body| guard.carry(body)))
+        })
+    }
+}

@@ -1,0 +1,100 @@
+//! Bodies that are the same for everyone: rendered, tagged and compressed at most once per job table or snapshot.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use hyper::{HeaderMap, Response};
+use tokio::sync::OnceCell;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::body::Body;
+use super::negotiate::{self, Encoding, Etag};
+use super::respond;
+
+/// A body with its tag, and its compressed form once somebody asked for it.
+#[derive(Debug)]
+pub(crate) struct SharedBody {
+    plain: Bytes,
+    etag: Etag,
+    gzip: OnceCell<Bytes>,
+}
+
+impl SharedBody {
+    pub(crate) fn new(plain: Bytes) -> Self {
+        let etag = Etag(xxh3_64(&plain));
+        Self { plain, etag, gzip: OnceCell::new() }
+    }
+
+    /// The answer in the encoding the client prefers. The HTML page lives at the same address, hence `Vary: Accept`.
+    pub(crate) async fn respond(&self, headers: &HeaderMap) -> Response<Body> {
+        let encoding = negotiate::encoding(headers);
+        let bytes = match encoding {
+            Encoding::Identity => self.plain.clone(),
+            Encoding::Gzip => self.gzip().await,
+        };
+        respond::tagged(headers, self.etag, "Accept, Accept-Encoding", encoding, || bytes.into())
+    }
+
+    /// Some 20 ms of work per megabyte, so off the threads that serve polls; all who ask meanwhile wait for the one.
+    async fn gzip(&self) -> Bytes {
+        let compress = || async {
+            let plain = self.plain.clone();
+            let task = tokio::task::spawn_blocking(move || negotiate::gzip(&plain));
+            task.await.expect("compressing in memory neither panics nor is cancelled")
+        };
+        self.gzip.get_or_init(compress).await.clone()
+    }
+}
+
+/// The bodies of one job table.
+#[derive(Debug)]
+pub(crate) struct TableBodies {
+    pub(crate) masked: SharedBody,
+    pub(crate) revealed: SharedBody,
+    warned: AtomicBool,
+}
+
+impl TableBodies {
+    pub(crate) fn new(masked: Bytes, revealed: Bytes) -> Self {
+        Self { masked: SharedBody::new(masked), revealed: SharedBody::new(revealed), warned: AtomicBool::new(false) }
+    }
+
+    /// Whether this is the first call: what is wrong with a table is worth saying once.
+    pub(crate) fn first_warning(&self) -> bool {
+        !self.warned.swap(true, Ordering::Relaxed)
+    }
+}
+
+/// The newest of each kind.
+#[derive(Debug, Default)]
+pub(crate) struct SharedBodies {
+    pub(crate) scrape_configs: Newest<TableBodies>,
+    pub(crate) jobs: Newest<SharedBody>,
+}
+
+/// A value made from something numbered, kept until another number is asked for.
+#[derive(Debug)]
+pub(crate) struct Newest<T>(Mutex<Option<(u64, Arc<T>)>>);
+
+impl<T> Default for Newest<T> {
+    fn default() -> Self {
+        Self(Mutex::new(None))
+    }
+}
+
+impl<T> Newest<T> {
+    /// The value of `number`. Requests that find it missing at once make it once each; the last one is kept.
+    pub(crate) fn get(&self, number: u64, make: impl FnOnce() -> T) -> Arc<T> {
+        let kept = |slot: &Option<(u64, Arc<T>)>| match slot {
+            Some((known, value)) if *known == number => Some(value.clone()),
+            _ => None,
+        };
+        if let Some(value) = kept(&self.0.lock().unwrap_or_else(PoisonError::into_inner)) {
+            return value;
+        }
+        let value = Arc::new(make());
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((number, value.clone()));
+        value
+    }
+}

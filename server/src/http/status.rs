@@ -1,0 +1,98 @@
+//! What pages and metrics want to know of service discovery, in this side's words: discovery is not imported here.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// Upper bounds in seconds of [`Refreshes::buckets`] (Prometheus: `discovery/metrics_refresh.go`).
+pub const REFRESH_BUCKETS: [f64; 4] = [0.01, 0.1, 1.0, 10.0];
+
+/// How discovery stands, read at one instant.
+#[derive(Clone, Debug, Default)]
+pub struct DiscoveryStatus {
+    /// In a stable order.
+    pub providers: Vec<ProviderStatus>,
+    /// By name.
+    pub jobs: Vec<JobStatus>,
+    /// Path and time of last change of every file read.
+    pub files: Vec<(Arc<str>, SystemTime)>,
+    pub counters: SdCounters,
+}
+
+/// One running provider.
+#[derive(Clone, Debug, Default)]
+pub struct ProviderStatus {
+    /// For people, like `file/3`.
+    pub name: Arc<str>,
+    /// `static`, `file`, `http`, `dns`, …
+    pub mechanism: String,
+    /// The jobs it feeds.
+    pub jobs: Vec<Arc<str>>,
+    /// It has delivered once.
+    pub synced: bool,
+    /// It cannot run at all.
+    pub broken: bool,
+    pub groups: u64,
+    pub targets: u64,
+    pub last_success: Option<SystemTime>,
+    pub last_failure: Option<SystemTime>,
+    /// 0 while all is well.
+    pub consecutive_failures: u64,
+    /// Without secrets; may be kept after recovery.
+    pub last_error: String,
+    pub refresh_failures: u64,
+    pub refreshes: Refreshes,
+}
+
+impl ProviderStatus {
+    /// Its targets may be out of date.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.broken || self.consecutive_failures > 0
+    }
+}
+
+/// How often and how long.
+#[derive(Clone, Debug, Default)]
+pub struct Refreshes {
+    pub count: u64,
+    pub sum: Duration,
+    /// Refreshes within each of [`REFRESH_BUCKETS`] (not cumulated), and beyond.
+    pub buckets: [u64; REFRESH_BUCKETS.len() + 1],
+}
+
+/// One job as discovery sees it.
+#[derive(Clone, Debug, Default)]
+pub struct JobStatus {
+    pub name: Arc<str>,
+    pub targets: u64,
+    pub last_update: Option<SystemTime>,
+}
+
+/// Process-wide counts (Prometheus: `discovery/metrics.go` and the mechanisms').
+#[derive(Clone, Debug, Default)]
+pub struct SdCounters {
+    pub received_updates: u64,
+    pub updates: u64,
+    pub http_failures: u64,
+    pub dns_lookups: u64,
+    pub dns_lookup_failures: u64,
+    pub file_read_errors: u64,
+    pub file_watcher_errors: u64,
+    pub file_scans: u64,
+    pub file_scan_time: Duration,
+}
+
+/// Tells how discovery fares. Asked by pages and by scrapes of `/metrics`: must be cheap and must not block.
+pub trait StatusSource: Send + Sync + std::fmt::Debug + 'static {
+    /// Everything, as it stands now.
+    fn status(&self) -> DiscoveryStatus;
+}
+
+/// No discovery at all, for tests and benches.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoStatus;
+
+impl StatusSource for NoStatus {
+    fn status(&self) -> DiscoveryStatus {
+        DiscoveryStatus::default()
+    }
+}

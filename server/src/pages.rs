@@ -1,0 +1,20 @@
+//! Pages for people: upstream's set, paged and searchable, and never the cost of all targets at once.
+//!
+//! A page loads the snapshot once, shows a bounded number of rows, needs nothing from elsewhere (style and icon are
+//! inline, there are no scripts) and masks secrets always.
+
+mod collector;
+mod discovery;
+mod index;
+mod jobs;
+mod layout;
+mod paging;
+mod scrape_configs;
+mod targets;
+
+pub(crate) use collector::collector;
+pub(crate) use discovery::discovery;
+pub(crate) use index::index;
+pub(crate) use jobs::{job, jobs};
+pub(crate) use scrape_configs::scrape_configs;
+pub(crate) use targets::{target, targets};
