@@ -159,7 +159,7 @@ prop_compose! {
             modulus: u64::from(action == "hashmod") * 7,
             target_label: if label_drop { String::new() } else { target_label.to_owned() },
             replacement: if label_drop || action == "uppercase" { "$1".into() } else { replacement.to_owned() },
-            action: action.parse().unwrap(),
+            action: action.parse().expect("the names above are actions"),
             ..RawRule::default()
         }
     }
