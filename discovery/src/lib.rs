@@ -4,7 +4,6 @@ mod collectors;
 mod http_client;
 mod sink;
 mod source;
-mod standin;
 mod status;
 mod supervisor;
 mod watch;
@@ -19,7 +18,6 @@ pub use source::{
     Deliver, NamedGroup, ResolvConf, ResolvConfLoader, SourceError, SourceFuture, SourceSettings, Sources,
     StandardSources, Unsupported, parse_resolv_conf, unsupported,
 };
-pub use standin::{Job, JobTable};
 pub use status::{Clock, Counters, JobView, ProviderStatus, ProviderView, REFRESH_BUCKETS, RefreshTimes, Status};
 pub use supervisor::{BackOff, Supervisor, SupervisorError};
 pub use watch::{Bell, DirectoryWatcher, Listener};

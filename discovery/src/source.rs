@@ -14,12 +14,12 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use ta_model::group::TargetGroup;
+use ta_model::job_table::JobTable;
 use ta_model::scrape_config::SdConfig;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::http_client::ProxyEnvironment;
-use crate::standin::{Fingerprint, JobTable};
 use crate::status::{ProviderStatus, Status};
 use crate::watch::DirectoryWatcher;
 

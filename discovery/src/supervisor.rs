@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use ta_model::job_table::JobTable;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::sink::GroupSink;
 use crate::source::{Delivery, Sources};
-use crate::standin::{Fingerprint, JobTable};
 use crate::status::{ProviderStatus, Status, count};
 use ledger::{Effects, Ledger};
 use provider::ProviderTask;

@@ -9,14 +9,13 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ta_model::group::GroupBuilder;
-use ta_model::scrape_config::{FileSdConfig, StaticGroup};
+use ta_model::scrape_config::{FileSdConfig, StaticGroup, decode_groups_json, decode_groups_yaml};
 use tokio_util::sync::CancellationToken;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::groups::{NumberedGroups, build};
 use super::poll::{Refresh, Refreshed, Rhythm, poll};
 use super::{Deliver, SourceError, StandardSources};
-use crate::standin::{decode_groups_json, decode_groups_yaml};
 use crate::status::{Status, count};
 use crate::watch::{Bell, Listener};
 use glob::Expanded;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use reqwest::{Response, StatusCode};
 use ta_model::group::{GroupBuilder, TargetGroup};
-use ta_model::scrape_config::HttpSdConfig;
+use ta_model::scrape_config::{HttpSdConfig, decode_groups_json};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -16,7 +16,6 @@ use super::groups::{NumberedGroups, build};
 use super::poll::{Refresh, Refreshed, Rhythm, poll};
 use super::{Deliver, NamedGroup, SourceError, StandardSources};
 use crate::http_client::{HttpClient, chain};
-use crate::standin::decode_groups_json;
 use crate::status::{Status, count};
 
 const REFRESH_INTERVAL: HeaderName = HeaderName::from_static("x-prometheus-refresh-interval-seconds");

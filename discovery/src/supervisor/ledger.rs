@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use ta_model::group::TargetGroup;
+use ta_model::job_table::JobTable;
 use ta_model::scrape_config::SdConfig;
 
 use crate::sink::{GroupChange, GroupKey};
 use crate::source::{Delivery, NamedGroup, News};
-use crate::standin::{Fingerprint, JobTable};
 
 /// What follows from an event.
 #[derive(Debug, Default)]
