@@ -409,6 +409,9 @@ fn fingerprints_are_the_same_in_every_process_and_every_job() {
     let b = mk("{file_sd_configs: [{refresh_interval: 300s, files: [a.yml]}], job_name: b, params: {z: [w], x: [y]}}");
     assert_eq!(a.sd_configs[0].fingerprint(), b.sd_configs[0].fingerprint());
     assert_ne!(a.fingerprint(), b.fingerprint());
+    let c = mk("{job_name: c, consul_sd_configs: [{}]}");
+    let d = mk("{job_name: c, nomad_sd_configs: [{}]}");
+    assert_ne!(c.fingerprint(), d.fingerprint(), "not rendered, and yet different");
     // fixed values: a change here makes every running allocator see a change of configuration after an update
     assert_eq!(a.sd_configs[0].fingerprint(), 6_748_552_359_154_528_509);
 }

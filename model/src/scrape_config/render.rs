@@ -79,7 +79,9 @@ impl Shown {
             by_key.entry(key).or_default().extend(self.sd_config(config));
         }
         for (key, sections) in by_key {
-            object.put(&key, Json::List(sections));
+            if !sections.is_empty() || matches!(self, Self::Whole) {
+                object.put(&key, Json::List(sections)); // a mechanism that is not there has no sections, only its name
+            }
         }
     }
 
