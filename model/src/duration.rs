@@ -179,35 +179,37 @@ pub fn parse_go_duration(text: &str) -> Result<i64, GoDurationError> {
     }
     let mut total = 0_u64;
     while !rest.is_empty() {
-        let (whole, after) = split_where(rest, |byte| !byte.is_ascii_digit());
-        let (fraction, after) = match after.strip_prefix('.') {
-            Some(after) => split_where(after, |byte| !byte.is_ascii_digit()),
-            None => ("", after),
-        };
-        let count: u64 = match (whole, fraction) {
-            ("", "") => return Err(invalid()),
-            ("", _) => 0,
-            (whole, _) => whole.parse().ok().filter(|count| *count <= 1 << 63).ok_or_else(invalid)?,
-        };
-        let (unit, after) = split_where(after, |byte| byte == b'.' || byte.is_ascii_digit());
-        if unit.is_empty() {
-            return Err(GoDurationError::MissingUnit(text.to_owned()));
-        }
-        let nanos = go_unit(unit)
-            .ok_or_else(|| GoDurationError::UnknownUnit { unit: unit.to_owned(), text: text.to_owned() })?;
-        total = count
-            .checked_mul(nanos)
-            .and_then(|value| value.checked_add(go_fraction(fraction, nanos)))
-            .filter(|value| *value <= 1 << 63)
-            .and_then(|value| value.checked_add(total))
-            .filter(|total| *total <= 1 << 63)
-            .ok_or_else(invalid)?;
+        let (nanos, after) = go_term(rest, text)?;
+        total = total.checked_add(nanos).filter(|total| *total <= 1 << 63).ok_or_else(invalid)?;
         rest = after;
     }
     match (negative, total) {
         (true, total) => Ok((total as i64).wrapping_neg()), // 2⁶³ is its own negative: the smallest i64
         (false, total) => i64::try_from(total).map_err(|_| invalid()),
     }
+}
+
+/// Reads one number with its unit at the start of `rest`, of the duration `text`. At most 2⁶³ nanoseconds.
+fn go_term<'t>(rest: &'t str, text: &str) -> Result<(u64, &'t str), GoDurationError> {
+    let invalid = || GoDurationError::Invalid(text.to_owned());
+    let (whole, after) = split_where(rest, |byte| !byte.is_ascii_digit());
+    let (fraction, after) = match after.strip_prefix('.') {
+        Some(after) => split_where(after, |byte| !byte.is_ascii_digit()),
+        None => ("", after),
+    };
+    let count: u64 = match (whole, fraction) {
+        ("", "") => return Err(invalid()),
+        ("", _) => 0,
+        (whole, _) => whole.parse().ok().filter(|count| *count <= 1 << 63).ok_or_else(invalid)?,
+    };
+    let (unit, after) = split_where(after, |byte| byte == b'.' || byte.is_ascii_digit());
+    if unit.is_empty() {
+        return Err(GoDurationError::MissingUnit(text.to_owned()));
+    }
+    let unit_nanos =
+        go_unit(unit).ok_or_else(|| GoDurationError::UnknownUnit { unit: unit.to_owned(), text: text.to_owned() })?;
+    let nanos = count.checked_mul(unit_nanos).and_then(|nanos| nanos.checked_add(go_fraction(fraction, unit_nanos)));
+    Ok((nanos.filter(|nanos| *nanos <= 1 << 63).ok_or_else(invalid)?, after))
 }
 
 /// Nanoseconds of `unit`. `µ` is either of the two characters that look so.
