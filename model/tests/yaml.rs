@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ta_model::yaml::{Decode, Decoder, Dialect, Node, Resolved, Strings, Value, parse};
+use ta_model::yaml::{Decode, Decoder, Dialect, GoDuration, Node, Resolved, Strings, Value, parse};
 
 fn mk_root(text: &str) -> Node {
     parse(text).unwrap_or_else(|error| panic!("{error}\n{text}")).root
@@ -323,4 +323,41 @@ fn an_honest_use_of_aliases_is_no_bomb() {
     let Value::List(jobs) = &root.get("jobs").unwrap().value else { panic!("no list") };
     assert_eq!(jobs.len(), 2000);
     assert!(jobs[1999].get("key_29").is_some());
+}
+
+#[test]
+fn the_allocators_durations_are_gos_and_bare_numbers_are_nanoseconds() {
+    let table = [
+        ("1m0s", 60_000_000_000),
+        ("1.5s", 1_500_000_000),
+        ("-1s", -1_000_000_000),
+        ("30", 30),
+        ("1e9", 1_000_000_000),
+    ];
+    for (text, nanos) in table {
+        let (duration, errors, _) = decode::<GoDuration>(&format!("k: {text}"), Dialect::Allocator);
+        assert_eq!((duration.nanos, errors), (nanos, vec![]), "{text}");
+    }
+    for text in ["1d", "''", "yes", "[1s]", "1e30"] {
+        let (_, errors, _) = decode::<GoDuration>(&format!("k: {text}"), Dialect::Allocator);
+        assert_eq!(errors.len(), 1, "{text}");
+        assert!(errors[0].starts_with("line 1: k: "), "{errors:?}");
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(512))]
+
+    /// Whatever is read from disk: an error or a tree, never a panic, and never a line that is not there.
+    #[test]
+    fn any_text_parses_or_says_where_not(text in "[a-c:,\\-\\[\\]{}&*!|>'\"%#~<? \n\t0x.\u{e9}]{0,60}") {
+        let lines = text.split('\n').count() + 1;
+        match parse(&text) {
+            Ok(document) => {
+                let decoded = ta_model::scrape_config::decode(&document.root, Strings::RoundTripped);
+                assert!(decoded.errors.iter().chain(&decoded.warnings).all(|problem| (1..=lines).contains(&problem.line)));
+            }
+            Err(error) => assert!((1..=lines).contains(&error.line), "{error}"),
+        }
+    }
 }
