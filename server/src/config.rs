@@ -6,6 +6,7 @@
 //! ```
 
 mod keys;
+mod missing;
 mod problem;
 mod raw;
 mod resolve;

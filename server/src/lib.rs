@@ -1,6 +1,17 @@
-//! The `target-allocator` program as a library: configuration, wiring and HTTP.
+//! The target-allocator program: configuration, wiring and HTTP.
+//!
+//! ```text
+//! main ─► run ─► config::load ─► wiring::Program ─┬─ config_task ──► JobTable ─┬─► discovery ──► store
+//!                                                 ├─ collectors ───────────────┤                  │ wake
+//!                                                 ├─ engine_thread ◄───────────┴──────────────────┘
+//!                                                 │       └─► Snapshot, StepReport ─► readiness, metrics, log
+//!                                                 └─ http ◄── Snapshot
+//! ```
 
+mod adapters;
+mod address;
 mod args;
+mod check;
 pub mod config;
 mod config_task;
 mod engine_thread;
@@ -9,13 +20,20 @@ pub mod http;
 pub mod metrics;
 mod pages;
 mod readiness;
+mod run;
+mod signals;
 mod sizing;
+mod step_log;
 mod tasks;
 mod telemetry;
+mod wiring;
 
 pub use args::{Action, Args};
+pub use check::check;
+pub use run::main;
 pub use sizing::Limits;
 pub use telemetry::{Encoder, Level, LogOptions, TimeEncoding};
+pub use wiring::Program;
 
 use std::collections::BTreeMap;
 

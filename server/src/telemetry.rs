@@ -98,7 +98,17 @@ impl FromStr for TimeEncoding {
 /// Sends the events of this process to stderr. Does nothing if logging was set up before.
 pub(crate) fn init(options: LogOptions) {
     // A second call can only come from a test that starts the program twice; the first one stays in force.
-    drop(tracing::subscriber::set_global_default(subscriber(options, io::stderr)));
+    if tracing::subscriber::set_global_default(subscriber(options, io::stderr)).is_ok() {
+        std::panic::set_hook(Box::new(log_panic));
+    }
+}
+
+/// A panic is an event like any other, not loose text between them.
+fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let thread = std::thread::current();
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    let message = panic.payload_as_str().unwrap_or("no message");
+    tracing::error!(thread = thread.name(), place, "panic: {message}");
 }
 
 /// The subscriber behind [`init`], writing to `writer`.

@@ -288,7 +288,8 @@ impl Resolver<'_> {
             self.error("prometheus_cr.deny_namespaces", "only one of allowNamespaces or denyNamespaces can be set");
         }
         for (key, message) in check_readers(&raw.readers) {
-            self.error("telemetry.metrics.readers", format!("{key}: {message}"));
+            let problem = self.problem("telemetry.metrics.readers", message);
+            self.errors.push(ConfigProblem { key, ..problem });
         }
         if raw.readers.iter().any(|reader| reader.periodic.is_some()) {
             self.warn("telemetry.metrics.readers", "this build does not push metrics yet; scrape /metrics instead");

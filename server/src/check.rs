@@ -1,0 +1,86 @@
+//! `check`: what a configuration says, and what is wrong with it.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use ta_model::CollectorSet;
+use ta_model::scrape_config::ScrapeConfig;
+
+use crate::config::{self, CollectorSource, Config, ConfigError};
+use crate::{Args, Environment};
+
+/// Loads the configuration as the program would and prints what is in it to `out`, problems to `err`.
+pub fn check(args: &Args, env: &Environment, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<ExitCode> {
+    let loaded = match config::load(&args.config_file, env, &args.overrides) {
+        Ok(loaded) => loaded,
+        Err(error) => return report_errors(&error, err),
+    };
+    for warning in &loaded.warnings {
+        writeln!(err, "warning: {warning}")?;
+    }
+    let broken = loaded.config.broken_clients();
+    for warning in &broken {
+        writeln!(err, "warning: {warning}")?;
+    }
+    let mut errors = loaded.config.missing_functions();
+    let fleet = match fleet(&loaded.config.collectors) {
+        Ok(fleet) => fleet,
+        Err(error) => {
+            errors.push(error);
+            CollectorSet::default()
+        }
+    };
+    for sentence in &errors {
+        writeln!(err, "error: {sentence}")?;
+    }
+    if !errors.is_empty() {
+        return Ok(ExitCode::FAILURE);
+    }
+    describe(&loaded.config, &fleet, out)?;
+    let warnings = match loaded.warnings.len() + broken.len() {
+        1 => "1 warning".to_owned(),
+        count => format!("{count} warnings"),
+    };
+    writeln!(out, "{}: valid, {warnings}", args.config_file.display())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn report_errors(error: &ConfigError, err: &mut dyn Write) -> io::Result<ExitCode> {
+    for line in error.lines() {
+        writeln!(err, "error: {line}")?;
+    }
+    Ok(ExitCode::FAILURE)
+}
+
+/// The collectors that are known now. (The program itself would wait for a file that is not there yet.)
+fn fleet(source: &CollectorSource) -> Result<CollectorSet, String> {
+    match source {
+        CollectorSource::Static(set) => Ok(set.clone()),
+        CollectorSource::File(path) => match ta_discovery::read_collectors(path) {
+            Ok(parsed) => Ok(parsed.collectors),
+            Err(error) => Err(format!("collectors.file {}: {error}", path.display())),
+        },
+        CollectorSource::Kubernetes => Ok(CollectorSet::default()),
+    }
+}
+
+fn describe(config: &Config, fleet: &CollectorSet, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "strategy: {}", config.strategy.strategy)?;
+    if let Some(fallback) = config.strategy.fallback {
+        writeln!(out, "fallback: {fallback}")?;
+    }
+    writeln!(out, "collectors: {}", fleet.len())?;
+    for collector in fleet.iter() {
+        let node = if collector.node.is_empty() { "node unknown" } else { &collector.node };
+        writeln!(out, "  {} ({node})", collector.name)?;
+    }
+    writeln!(out, "jobs: {}", config.jobs.len())?;
+    config.jobs.iter().try_for_each(|job| writeln!(out, "  {}", describe_job(job)))
+}
+
+fn describe_job(job: &ScrapeConfig) -> String {
+    let mut mechanisms: Vec<&str> = job.sd_configs.iter().map(|sd| sd.mechanism()).collect();
+    mechanisms.dedup();
+    let mechanisms = if mechanisms.is_empty() { "no targets".to_owned() } else { mechanisms.join(", ") };
+    format!("{} ({mechanisms}) every {}", job.job_name, job.scrape_interval)
+}

@@ -1,0 +1,256 @@
+//! The composition root: builds everything, starts it, waits, shuts down. The only module that knows all crates.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context;
+use ta_discovery::{BackOff, CollectorFile, DirectoryWatcher, GroupSink, Supervisor};
+use ta_engine::{Engine, EngineOptions, SnapshotCell, StepReport, TargetStore};
+use ta_model::CollectorSet;
+use ta_model::job_table::Origin;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::adapters::{Discovered, StoreSink};
+use crate::config::{CollectorSource, Config};
+use crate::config_task::JobTables;
+use crate::engine_thread::{self, Inputs, StepTimes, Wake, wake_on_change};
+use crate::health::{Health, Phase};
+use crate::http;
+use crate::metrics::{Identity, Method, Metrics};
+use crate::readiness::Startup;
+use crate::sizing::Limits;
+use crate::step_log::StepLog;
+use crate::tasks::Tasks;
+use crate::{Environment, address};
+
+/// How often the collectors file is read without an event: network file systems send none.
+const COLLECTORS_REFRESH: Duration = Duration::from_secs(30);
+/// Quiet time after a file event, so that a file being written is read once and whole.
+const SETTLE: Duration = Duration::from_millis(50);
+/// After the drain: how long requests in flight may take. With the longest drain (15 s) it stays below the 30 s that
+/// Kubernetes grants.
+const IN_FLIGHT: Duration = Duration::from_secs(10);
+
+/// The program, running.
+#[derive(Debug)]
+pub struct Program {
+    address: SocketAddr,
+    health: Health,
+    snapshots: SnapshotCell,
+    tasks: Tasks,
+    http: JoinSet<usize>,
+    /// Ends the accept loop.
+    close: CancellationToken,
+    drain: Duration,
+    wake: Wake,
+    /// Keeps the job table's channel open.
+    _tables: JobTables,
+}
+
+impl Program {
+    /// Starts everything. Needs a tokio runtime; returns once the port is bound.
+    ///
+    /// # Errors
+    /// The port cannot be bound, or a part cannot be built; one sentence.
+    pub async fn start(config: Config, env: &Environment, limits: Limits) -> anyhow::Result<Self> {
+        let listener = address::listen(&config.listen_addr).await?;
+        let address = listener.local_addr().context("cannot tell the address listened on")?;
+        let health = Health::new();
+        let metrics = Metrics::new(identity(&config, env)).context("cannot set up metrics")?;
+        let mut tasks = Tasks::default();
+        let wake = Wake::default();
+        let store = TargetStore::new();
+        let waker = wake.clone();
+        store.on_change(move || waker.set());
+
+        let mut tables = JobTables::new(config.filter);
+        tables.replace(Origin::File, config.jobs.clone());
+        let jobs = tables.subscribe();
+        let status = Arc::new(ta_discovery::Status::default());
+        let collectors = collectors(&config.collectors, &status, &metrics, &mut tasks);
+
+        let engine = Engine::new(&engine_options(&config, limits), store.clone()).context("cannot start the engine")?;
+        let snapshots = engine.snapshots();
+        let inputs = Inputs { jobs: jobs.clone(), collectors: collectors.clone() };
+        let steps = engine_task(engine, inputs, wake.clone(), &config, &metrics, &mut tasks)?;
+        tasks.transient("job table wake-up", wake_on_change(jobs.clone(), wake.clone()));
+        tasks.transient("collectors wake-up", wake_on_change(collectors.clone(), wake.clone()));
+        wake.set(); // what is known already
+
+        discovery_task(&store, &status, env, jobs.clone(), &mut tasks);
+        let (caps, snapshots_seen, health_seen) = (config.readiness, snapshots.clone(), health.clone());
+        let startup = Startup { caps, health: health_seen, snapshots: snapshots_seen, jobs, collectors, steps };
+        tasks.transient("start-up", startup.run());
+
+        let state = http::State {
+            snapshots: snapshots.clone(),
+            health: health.clone(),
+            metrics,
+            status: Arc::new(Discovered(status)),
+            options: http::Options { allow_insecure_auth_secrets: config.allow_insecure_auth_secrets },
+        };
+        let close = CancellationToken::new();
+        let accept_limits =
+            http::Limits { idle: config.http.idle_timeout, drain: IN_FLIGHT, ..http::Limits::default() };
+        let mut http = JoinSet::new();
+        http.spawn(http::serve(listener, http::Router::new(state), accept_limits, close.clone().cancelled_owned()));
+        tracing::info!(%address, "listening");
+        let drain = config.http.drain;
+        Ok(Self { address, health, snapshots, tasks, http, close, drain, wake, _tables: tables })
+    }
+
+    /// Where HTTP listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where the program is in its life.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.health.clone()
+    }
+
+    /// What is served.
+    #[must_use]
+    pub fn snapshots(&self) -> SnapshotCell {
+        self.snapshots.clone()
+    }
+
+    /// Runs until `shutdown` completes, then drains: not ready, but answering, for `http.drain`; then no new connections
+    /// and the requests in flight.
+    ///
+    /// # Errors
+    /// An essential part ended; one sentence.
+    pub async fn run_until(mut self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
+        tokio::select! {
+            ended = self.failed() => return Err(ended),
+            () = shutdown => {}
+        }
+        self.health.advance(Phase::Draining);
+        tracing::info!(drain = ?self.drain, "draining");
+        let drain = self.drain;
+        tokio::select! {
+            ended = self.failed() => return Err(ended),
+            () = tokio::time::sleep(drain) => {}
+        }
+        self.close.cancel();
+        while self.http.join_next().await.is_some() {}
+        self.wake.stop();
+        tracing::info!("stopped");
+        Ok(())
+    }
+
+    /// Waits for the first part whose end is the process's.
+    async fn failed(&mut self) -> anyhow::Error {
+        tokio::select! {
+            ended = self.tasks.failed() => ended.into(),
+            ended = self.http.join_next() => match ended {
+                Some(Err(error)) => anyhow::anyhow!("http ended: {error}"),
+                _ => anyhow::anyhow!("http ended: it returned, which it must not"),
+            },
+        }
+    }
+}
+
+fn identity(config: &Config, env: &Environment) -> Identity {
+    let service_name = env.get("OTEL_SERVICE_NAME").filter(|name| !name.is_empty());
+    Identity {
+        strategy: config.strategy.strategy,
+        service_name: service_name.cloned().unwrap_or_else(|| "target-allocator".into()),
+    }
+}
+
+fn engine_options(config: &Config, limits: Limits) -> EngineOptions {
+    let budget = config.engine.body_budget.unwrap_or_else(|| limits.body_budget());
+    EngineOptions {
+        strategy: config.strategy,
+        threads: config.engine.threads.unwrap_or(limits.cpus),
+        body_budget: usize::try_from(budget).unwrap_or(usize::MAX),
+    }
+}
+
+/// Starts the engine's thread and the task that notices its end. The receiver changes after every step.
+fn engine_task(
+    engine: Engine,
+    inputs: Inputs,
+    wake: Wake,
+    config: &Config,
+    metrics: &Metrics,
+    tasks: &mut Tasks,
+) -> anyhow::Result<watch::Receiver<u64>> {
+    let (stepped, steps) = watch::channel(0);
+    let (metrics, mut log) = (metrics.clone(), StepLog::default());
+    let on_step = move |report: &StepReport, times: StepTimes| {
+        observe(&metrics, report, times);
+        log.note(report, times);
+        stepped.send_modify(|count| *count += 1);
+    };
+    let ended = engine_thread::spawn(engine, inputs, wake, config.engine.min_interval, Box::new(on_step))
+        .context("cannot start the engine's thread")?;
+    tasks.essential("engine", async move { ended.await.unwrap_or_else(|_| Err("its thread is gone".into())) });
+    Ok(steps)
+}
+
+fn observe(metrics: &Metrics, report: &StepReport, times: StepTimes) {
+    metrics.observe_step(times.total);
+    if report.published {
+        let method = if report.collectors_changed { Method::SetCollectors } else { Method::SetTargets };
+        metrics.observe_allocation(method, times.place);
+        metrics.published(SystemTime::now(), report.moved as u64);
+    }
+}
+
+/// Starts the collector source. The receiver holds `None` until it delivered.
+fn collectors(
+    source: &CollectorSource,
+    status: &Arc<ta_discovery::Status>,
+    metrics: &Metrics,
+    tasks: &mut Tasks,
+) -> watch::Receiver<Option<CollectorSet>> {
+    let (sender, receiver) = watch::channel(None);
+    match source {
+        // refused before the start, see `Config::missing_functions`
+        CollectorSource::Kubernetes => {}
+        CollectorSource::Static(set) => {
+            metrics.set_collectors_discovered(set.len());
+            sender.send_replace(Some(set.clone()));
+        }
+        CollectorSource::File(path) => {
+            let watcher = DirectoryWatcher::new(status.clone());
+            let clock: ta_discovery::Clock = Arc::new(SystemTime::now);
+            let file = CollectorFile::new(path.clone(), watcher, COLLECTORS_REFRESH, SETTLE, clock);
+            let (found, mut sets) = watch::channel(CollectorSet::default());
+            tasks.essential("collectors", async move {
+                file.run(found, CancellationToken::new()).await;
+                Err("the collectors file is no longer followed")
+            });
+            let metrics = metrics.clone();
+            tasks.transient("collectors hand-over", async move {
+                while sets.changed().await.is_ok() {
+                    let set = sets.borrow_and_update().clone();
+                    metrics.set_collectors_discovered(set.len());
+                    sender.send_replace(Some(set));
+                }
+            });
+        }
+    }
+    receiver
+}
+
+fn discovery_task(
+    store: &TargetStore,
+    status: &Arc<ta_discovery::Status>,
+    env: &Environment,
+    jobs: watch::Receiver<Arc<ta_model::job_table::JobTable>>,
+    tasks: &mut Tasks,
+) {
+    let sink: Arc<dyn GroupSink> = Arc::new(StoreSink(store.writer()));
+    let mut sources = ta_discovery::StandardSources::new(status.clone());
+    sources.environment = ta_discovery::ProxyEnvironment::from_lookup(|name| env.get(name).cloned());
+    let supervisor = Supervisor::new(sink, Arc::new(sources), status.clone(), BackOff::default());
+    tasks.essential("discovery", supervisor.run(jobs, CancellationToken::new()));
+}

@@ -1,0 +1,217 @@
+//! The whole program in this process: service discovery in, HTTP out, with short intervals.
+
+#![allow(clippy::unwrap_used)] // helpers of tests
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use ta_server::{Args, Environment, Limits, Program, config};
+
+/// Long for a machine under load; nothing here waits for time to pass.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const SETTINGS: &str = "\
+listen_addr: 127.0.0.1:0
+engine: {min_interval: 5ms, threads: 1}
+http: {drain: 0s}
+";
+const FLEET: &str = "collectors: {static: [{name: c0}, {name: c1}, {name: c2}]}\n";
+
+/// A running program and a client for it.
+struct Running {
+    address: SocketAddr,
+    client: reqwest::Client,
+    stop: tokio::sync::oneshot::Sender<()>,
+    ended: tokio::task::JoinHandle<anyhow::Result<()>>,
+}
+
+impl Running {
+    async fn start(dir: &Path, text: &str) -> Self {
+        let file = dir.join("ta.yaml");
+        std::fs::write(&file, format!("{SETTINGS}{text}")).unwrap();
+        let args = Args::parse(["target-allocator".into()]).unwrap();
+        let env = Environment::new();
+        let loaded = config::load(&file, &env, &args.overrides).unwrap();
+        let limits = Limits { cpus: 1, memory: None };
+        let program = Program::start(loaded.config, &env, limits).await.unwrap();
+        let address = program.address();
+        let (stop, stopped) = tokio::sync::oneshot::channel();
+        let ended = tokio::spawn(program.run_until(async { stopped.await.unwrap() }));
+        Self { address, client: reqwest::Client::builder().no_proxy().build().unwrap(), stop, ended }
+    }
+
+    async fn get(&self, path: &str) -> (u16, String) {
+        let response = self.client.get(format!("http://{}{path}", self.address)).send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    }
+
+    async fn json(&self, path: &str) -> Value {
+        let (status, body) = self.get(path).await;
+        assert_eq!(status, 200, "{path}: {body}");
+        serde_json::from_str(&body).unwrap()
+    }
+
+    /// Polls until `is_so` likes the answer.
+    async fn wait_for(&self, path: &str, is_so: impl Fn(u16, &str) -> bool) {
+        let begun = Instant::now();
+        loop {
+            let (status, body) = self.get(path).await;
+            if is_so(status, &body) {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{path} stays at {status}: {body}");
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn ready(self) -> Self {
+        self.wait_for("/readyz", |status, _| status == 200).await;
+        self
+    }
+
+    /// The addresses of `job` that `collector` gets.
+    async fn share(&self, job: &str, collector: &str) -> BTreeSet<String> {
+        let groups = self.json(&format!("/jobs/{job}/targets?collector_id={collector}")).await;
+        let groups = groups.as_array().unwrap().iter();
+        groups.map(|group| group["targets"][0].as_str().unwrap().to_owned()).collect()
+    }
+
+    async fn stop(self) {
+        self.stop.send(()).unwrap();
+        self.ended.await.unwrap().unwrap();
+    }
+}
+
+/// A file for file_sd with `count` targets.
+fn write_targets(path: &Path, count: usize) {
+    let targets: Vec<String> = (0..count).map(|n| format!("\"10.0.{}.{}:9100\"", n / 250, n % 250)).collect();
+    // as editors and config maps do: a new file in place of the old
+    let next = path.with_extension("new");
+    std::fs::write(&next, format!("[{{\"targets\": [{}], \"labels\": {{\"team\": \"a\"}}}}]", targets.join(",")))
+        .unwrap();
+    std::fs::rename(&next, path).unwrap();
+}
+
+fn file_job(dir: &Path) -> String {
+    let glob = dir.join("*.json");
+    format!(
+        "config:\n  scrape_configs:\n  - job_name: files\n    file_sd_configs: [{{files: ['{}']}}]\n",
+        glob.display()
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn targets_of_a_file_are_shared_out_completely_and_changes_arrive() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("targets.json");
+    write_targets(&file, 100);
+    let running = Running::start(dir.path(), &format!("{FLEET}{}", file_job(dir.path()))).await.ready().await;
+
+    let mut all = Vec::new();
+    for collector in ["c0", "c1", "c2"] {
+        all.extend(running.share("files", collector).await);
+    }
+    assert_eq!((all.len(), all.iter().collect::<BTreeSet<_>>().len()), (100, 100));
+    let configs = running.json("/scrape_configs").await;
+    assert_eq!(configs["files"]["job_name"], "files");
+    assert_eq!(running.json("/jobs").await["files"]["_link"], "/jobs/files/targets");
+
+    write_targets(&file, 150);
+    running.wait_for("/jobs/files/targets", |_, body| body.contains("10.0.0.149:9100")).await;
+    write_targets(&file, 1);
+    running.wait_for("/jobs/files/targets", |_, body| !body.contains("10.0.0.1:9100")).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_answers_the_same_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    write_targets(&dir.path().join("targets.json"), 300);
+    let mut answers = Vec::new();
+    for _ in 0..2 {
+        let running = Running::start(dir.path(), &format!("{FLEET}{}", file_job(dir.path()))).await.ready().await;
+        let mut answer = vec![running.get("/scrape_configs").await];
+        for collector in ["c0", "c1", "c2", "nobody"] {
+            answer.push(running.get(&format!("/jobs/files/targets?collector_id={collector}")).await);
+        }
+        answers.push(answer);
+        running.stop().await;
+    }
+    assert_eq!(answers[0], answers[1]);
+    assert_eq!(answers[0][4], (200, "[]\n".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_is_not_discovered_yet_holds_the_start_up_to_its_cap_and_then_only_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    write_targets(&dir.path().join("targets.json"), 5);
+    // accepts and never answers
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let http_job =
+        format!("  - job_name: slow\n    http_sd_configs: [{{url: 'http://{}/'}}]\n", silent.local_addr().unwrap());
+    let text = format!("{FLEET}{}{http_job}readiness: {{job_cap: 1500ms, cap: 50s}}\n", file_job(dir.path()));
+    let begun = Instant::now();
+    let running = Running::start(dir.path(), &text).await;
+    running.wait_for("/metrics", |_, body| body.contains("job_name=\"files\"")).await;
+    if begun.elapsed() < Duration::from_millis(1_000) {
+        for path in ["/readyz", "/scrape_configs", "/jobs", "/jobs/files/targets?collector_id=c0"] {
+            let (status, body) = running.get(path).await;
+            assert!(status == 503 || begun.elapsed() > Duration::from_millis(1_500), "{path}: {status} {body}");
+        }
+    }
+    let running = running.ready().await;
+    assert!(begun.elapsed() >= Duration::from_millis(1_500));
+    assert!(running.json("/scrape_configs").await["slow"].is_object());
+    assert_eq!(running.get("/jobs/slow/targets?collector_id=c0").await.0, 503);
+    assert_eq!(running.get("/jobs/files/targets?collector_id=c0").await.0, 200);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn collectors_of_a_file_are_waited_for_and_followed() {
+    let dir = tempfile::tempdir().unwrap();
+    write_targets(&dir.path().join("targets.json"), 50);
+    let fleet = dir.path().join("fleet.yaml");
+    let text = format!("collectors: {{file: '{}'}}\n{}", fleet.display(), file_job(dir.path()));
+    let running = Running::start(dir.path(), &text).await;
+    running.wait_for("/metrics", |_, body| body.contains("job_name=\"files\"")).await;
+    assert_eq!(running.get("/readyz").await.0, 503);
+
+    std::fs::write(&fleet, "- name: c0\n").unwrap();
+    let running = running.ready().await;
+    assert_eq!(running.share("files", "c0").await.len(), 50);
+
+    std::fs::write(&fleet, "- name: c0\n- name: c1\n").unwrap();
+    running.wait_for("/jobs/files/targets?collector_id=c1", |_, body| body != "[]\n").await;
+    assert_eq!(running.share("files", "c0").await.len() + running.share("files", "c1").await.len(), 50);
+
+    std::fs::write(&fleet, "- name: c0\n- name: c0\n").unwrap(); // no good: the last good list stays
+    std::fs::write(dir.path().join("more.json"), "[{\"targets\": [\"marker:1\"]}]").unwrap();
+    running.wait_for("/jobs/files/targets", |_, body| body.contains("marker:1")).await;
+    assert_eq!(running.share("files", "c0").await.len() + running.share("files", "c1").await.len(), 51);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_collectors_everything_is_served_and_nothing_assigned() {
+    let dir = tempfile::tempdir().unwrap();
+    let text =
+        "collectors: {static: []}\nconfig: {scrape_configs: [{job_name: j, static_configs: [{targets: ['a:1']}]}]}\n";
+    let running = Running::start(dir.path(), text).await.ready().await;
+    assert!(running.json("/scrape_configs").await["j"].is_object());
+    assert_eq!(running.json("/jobs").await["j"]["_link"], "/jobs/j/targets");
+    assert_eq!(running.get("/jobs/j/targets?collector_id=c0").await, (200, "[]\n".to_owned()));
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_discovered_to_be_empty_is_known_and_empty() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = format!("{FLEET}config: {{scrape_configs: [{{job_name: none}}]}}\n");
+    let running = Running::start(dir.path(), &text).await.ready().await;
+    assert_eq!(running.get("/jobs/none/targets?collector_id=c0").await, (200, "[]\n".to_owned()));
+    running.stop().await;
+}
