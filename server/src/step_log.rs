@@ -26,7 +26,8 @@ impl StepLog {
         self.added += report.added;
         self.removed += report.removed;
         self.moved += report.moved;
-        let is_worth_it = self.added + self.removed + self.moved > 0 || report.collectors_changed;
+        let is_worth_it =
+            self.added + self.removed + self.moved > 0 || (report.collectors_changed && report.targets > 0);
         if !is_worth_it || self.last.is_some_and(|last| last.elapsed() < EVERY) {
             return;
         }
