@@ -1,4 +1,5 @@
 //! `file_sd_configs` over real files that change.
+#![allow(clippy::unwrap_used)] // helpers of tests count as no tests to clippy
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Who shares a provider, who sees its groups when, and what happens when one breaks.
+#![allow(clippy::unwrap_used)] // helpers of tests count as no tests to clippy
 
 mod common;
 

@@ -53,7 +53,13 @@ impl ResolvConfLoader {
     /// From `/etc/resolv.conf`.
     #[must_use]
     pub fn system() -> Self {
-        let path = PathBuf::from("/etc/resolv.conf");
+        Self::file("/etc/resolv.conf")
+    }
+
+    /// From the file at `path`.
+    #[must_use]
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
         Self(Arc::new(move || Ok(parse_resolv_conf(&std::fs::read_to_string(&path)?))))
     }
 
@@ -79,7 +85,8 @@ pub fn parse_resolv_conf(text: &str) -> ResolvConf {
             Some("domain") => conf.search = words.next().map(str::to_owned).into_iter().collect(),
             Some("search") => conf.search = words.map(str::to_owned).collect(),
             Some("options") => {
-                let ndots = words.filter_map(|word| word.strip_prefix("ndots:")).filter_map(|n| n.parse().ok()).last();
+                let ndots =
+                    words.filter_map(|word| word.strip_prefix("ndots:")).filter_map(|n| n.parse().ok()).next_back();
                 conf.ndots = ndots.unwrap_or(conf.ndots).min(15);
             }
             _ => {}
