@@ -59,3 +59,45 @@ impl JobTables {
         by_name.into_values().collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ta_model::scrape_config;
+    use ta_model::yaml::{Strings, parse};
+
+    use super::*;
+
+    fn mk_jobs(names: &[&str]) -> Vec<Arc<ScrapeConfig>> {
+        let jobs: Vec<String> = names.iter().map(|name| format!("{{job_name: {name}}}")).collect();
+        let text = format!("scrape_configs: [{}]", jobs.join(", "));
+        scrape_config::decode(&parse(&text).unwrap().root, Strings::RoundTripped).config.scrape_configs
+    }
+
+    fn names(table: &JobTable) -> Vec<(&str, Origin)> {
+        table.jobs().iter().map(|job| (&**job.name(), job.origin())).collect()
+    }
+
+    #[test]
+    fn only_a_different_table_is_published_and_numbered() {
+        let mut tables = JobTables::new(FilterStrategy::RelabelConfig);
+        let mut seen = tables.subscribe();
+        assert!(tables.replace(Origin::File, Vec::new()), "the first is news even if it is empty");
+        assert!(tables.replace(Origin::File, mk_jobs(&["b", "a"])));
+        assert_eq!(seen.borrow_and_update().number(), 2);
+        assert!(!tables.replace(Origin::File, mk_jobs(&["a", "b"])), "order says nothing");
+        assert!(!seen.has_changed().unwrap());
+        assert!(tables.replace(Origin::File, mk_jobs(&["a"])));
+        assert_eq!(names(&seen.borrow()), [("a", Origin::File)]);
+    }
+
+    #[test]
+    fn of_two_jobs_of_one_name_the_file_has_the_word() {
+        let mut tables = JobTables::new(FilterStrategy::RelabelConfig);
+        let seen = tables.subscribe();
+        tables.replace(Origin::Resource, mk_jobs(&["a", "r"]));
+        tables.replace(Origin::File, mk_jobs(&["a", "f"]));
+        assert_eq!(names(&seen.borrow()), [("a", Origin::File), ("f", Origin::File), ("r", Origin::Resource)]);
+        tables.replace(Origin::File, Vec::new());
+        assert_eq!(names(&seen.borrow()), [("a", Origin::Resource), ("r", Origin::Resource)]);
+    }
+}

@@ -163,7 +163,42 @@ pub(crate) async fn wake_on_change<T>(mut receiver: watch::Receiver<T>, wake: Wa
 
 #[cfg(test)]
 mod tests {
+    use ta_engine::{EngineOptions, TargetStore};
+    use tokio::sync::watch;
+
     use super::*;
+
+    fn mk_inputs() -> Inputs {
+        Inputs { jobs: watch::channel(Arc::new(JobTable::empty())).1, collectors: watch::channel(None).1 }
+    }
+
+    /// Starts a thread whose wake-ups are counted; it rests `min_interval` after each.
+    fn mk_thread(min_interval: Duration, on_step: OnStep) -> (Wake, oneshot::Receiver<Result<(), String>>) {
+        let options = EngineOptions { threads: 1, ..EngineOptions::default() };
+        let engine = Engine::new(&options, TargetStore::new()).unwrap();
+        let wake = Wake::default();
+        let ended = spawn(engine, mk_inputs(), wake.clone(), min_interval, on_step).unwrap();
+        (wake, ended)
+    }
+
+    #[test]
+    fn it_steps_once_for_many_wakes_and_ends_when_stopped() {
+        let (stepped, steps) = std::sync::mpsc::channel();
+        let (wake, ended) = mk_thread(Duration::from_secs(3_600), Box::new(move |_, _| stepped.send(()).unwrap()));
+        wake.set();
+        steps.recv().unwrap();
+        (0..10).for_each(|_| wake.set()); // it rests for an hour now
+        wake.stop();
+        assert_eq!(ended.blocking_recv().unwrap(), Ok(()));
+        assert_eq!(steps.try_iter().count(), 0);
+    }
+
+    #[test]
+    fn a_panic_in_it_is_told() {
+        let (wake, ended) = mk_thread(Duration::ZERO, Box::new(|_, _| panic!("out of cheese")));
+        wake.set();
+        assert_eq!(ended.blocking_recv().unwrap(), Err("out of cheese".to_owned()));
+    }
 
     #[test]
     fn wakes_coalesce_and_stop_wins() {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
-use ta_discovery::{BackOff, CollectorFile, DirectoryWatcher, GroupSink, Supervisor};
+use ta_discovery::{
+    BackOff, CollectorFile, DirectoryWatcher, GroupSink, ProxyEnvironment, StandardSources, Supervisor,
+};
 use ta_engine::{Engine, EngineOptions, SnapshotCell, StepReport, TargetStore};
 use ta_model::CollectorSet;
 use ta_model::job_table::Origin;
@@ -70,7 +72,8 @@ impl Program {
         tables.replace(Origin::File, config.jobs.clone());
         let jobs = tables.subscribe();
         let status = Arc::new(ta_discovery::Status::default());
-        let collectors = collectors(&config.collectors, &status, &metrics, &mut tasks);
+        let sources = sources(&status, env);
+        let collectors = collectors(&config.collectors, sources.watcher.clone(), &metrics, &mut tasks);
 
         let engine = Engine::new(&engine_options(&config, limits), store.clone()).context("cannot start the engine")?;
         let snapshots = engine.snapshots();
@@ -80,7 +83,9 @@ impl Program {
         tasks.transient("collectors wake-up", wake_on_change(collectors.clone(), wake.clone()));
         wake.set(); // what is known already
 
-        discovery_task(&store, &status, env, jobs.clone(), &mut tasks);
+        let sink: Arc<dyn GroupSink> = Arc::new(StoreSink(store.writer()));
+        let supervisor = Supervisor::new(sink, Arc::new(sources), status.clone(), BackOff::default());
+        tasks.essential("discovery", supervisor.run(jobs.clone(), CancellationToken::new()));
         let (caps, snapshots_seen, health_seen) = (config.readiness, snapshots.clone(), health.clone());
         let startup = Startup { caps, health: health_seen, snapshots: snapshots_seen, jobs, collectors, steps };
         tasks.transient("start-up", startup.run());
@@ -207,7 +212,7 @@ fn observe(metrics: &Metrics, report: &StepReport, times: StepTimes) {
 /// Starts the collector source. The receiver holds `None` until it delivered.
 fn collectors(
     source: &CollectorSource,
-    status: &Arc<ta_discovery::Status>,
+    watcher: DirectoryWatcher,
     metrics: &Metrics,
     tasks: &mut Tasks,
 ) -> watch::Receiver<Option<CollectorSet>> {
@@ -220,7 +225,6 @@ fn collectors(
             sender.send_replace(Some(set.clone()));
         }
         CollectorSource::File(path) => {
-            let watcher = DirectoryWatcher::new(status.clone());
             let clock: ta_discovery::Clock = Arc::new(SystemTime::now);
             let file = CollectorFile::new(path.clone(), watcher, COLLECTORS_REFRESH, SETTLE, clock);
             let (found, mut sets) = watch::channel(CollectorSet::default());
@@ -241,16 +245,8 @@ fn collectors(
     receiver
 }
 
-fn discovery_task(
-    store: &TargetStore,
-    status: &Arc<ta_discovery::Status>,
-    env: &Environment,
-    jobs: watch::Receiver<Arc<ta_model::job_table::JobTable>>,
-    tasks: &mut Tasks,
-) {
-    let sink: Arc<dyn GroupSink> = Arc::new(StoreSink(store.writer()));
-    let mut sources = ta_discovery::StandardSources::new(status.clone());
-    sources.environment = ta_discovery::ProxyEnvironment::from_lookup(|name| env.get(name).cloned());
-    let supervisor = Supervisor::new(sink, Arc::new(sources), status.clone(), BackOff::default());
-    tasks.essential("discovery", supervisor.run(jobs, CancellationToken::new()));
+/// Service discovery's sources; their proxies come from the environment given.
+fn sources(status: &Arc<ta_discovery::Status>, env: &Environment) -> StandardSources {
+    let environment = ProxyEnvironment::from_lookup(|name| env.get(name).cloned());
+    StandardSources { environment, ..StandardSources::new(status.clone()) }
 }

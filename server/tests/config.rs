@@ -348,6 +348,20 @@ fn every_key_of_ours_is_read_from_the_file() {
 }
 
 #[test]
+fn a_misspelt_variable_is_a_warning_and_those_of_kubernetes_are_not() {
+    let env = [
+        ("TARGET_ALLOCATOR_COLLECTORS_STATICS", "a"),
+        ("TARGET_ALLOCATOR_SERVICE_HOST", "10.0.0.1"),
+        ("TARGET_ALLOCATOR_PORT_80_TCP_ADDR", "10.0.0.1"),
+    ];
+    let warnings = try_load(&format!("{JOB}{FLEET}"), &env, &[]).unwrap().warnings;
+    let [warning] = &warnings[..] else { panic!("{warnings:?}") };
+    let wanted =
+        "unknown variable TARGET_ALLOCATOR_COLLECTORS_STATICS; did you mean TARGET_ALLOCATOR_COLLECTORS_STATIC?";
+    assert_eq!(warning.to_string(), wanted);
+}
+
+#[test]
 fn collectors_come_from_flags_and_variables_too() {
     let config = mk_config_with(JOB, &[("TARGET_ALLOCATOR_COLLECTORS_STATIC", "x=n1,y")], &[]);
     let CollectorSource::Static(set) = &config.collectors else { panic!("{:?}", config.collectors) };

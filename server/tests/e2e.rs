@@ -127,6 +127,35 @@ async fn targets_of_a_file_are_shared_out_completely_and_changes_arrive() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broken_file_costs_nobody_a_target() {
+    let dir = tempfile::tempdir().unwrap();
+    let (good, broken) = (dir.path().join("good.json"), dir.path().join("broken.json"));
+    write_targets(&good, 10);
+    std::fs::write(&broken, "[{\"targets\": [\"marker:1\"]}]").unwrap();
+    let running = Running::start(dir.path(), &format!("{FLEET}{}", file_job(dir.path()))).await.ready().await;
+    assert!(running.get("/jobs/files/targets").await.1.contains("marker:1"));
+
+    std::fs::write(&broken, "[{\"targets\": [7]").unwrap();
+    write_targets(&good, 20);
+    running.wait_for("/jobs/files/targets", |_, body| body.contains("10.0.0.19:9100")).await;
+    assert!(running.get("/jobs/files/targets").await.1.contains("marker:1"));
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_relabelling_drops_is_not_shared_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = format!(
+        "{FLEET}config:\n  scrape_configs:\n  - job_name: j\n    static_configs: [{{targets: ['a:1', 'b:1', 'c:1']}}]\n    \
+         relabel_configs: [{{source_labels: [__address__], regex: 'b:.*', action: drop}}]\n"
+    );
+    let running = Running::start(dir.path(), &text).await.ready().await;
+    let body = running.get("/jobs/j/targets").await.1;
+    assert!(body.contains("a:1") && body.contains("c:1") && !body.contains("b:1"), "{body}");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_answers_the_same_bytes() {
     let dir = tempfile::tempdir().unwrap();
     write_targets(&dir.path().join("targets.json"), 300);

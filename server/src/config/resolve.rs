@@ -20,6 +20,8 @@ use crate::Environment;
 /// `scrape_protocols` of jobs from resources where not given.
 const SCRAPE_PROTOCOLS: [&str; 4] =
     ["OpenMetricsText1.0.0", "OpenMetricsText0.0.1", "PrometheusText1.0.0", "PrometheusText0.0.4"];
+/// Of the variables for our own keys.
+const ENV_PREFIX: &str = "TARGET_ALLOCATOR_";
 /// The whole shutdown must fit into the 30 s that Kubernetes grants: this, then requests in flight.
 const MAX_DRAIN: Duration = Duration::from_secs(15);
 
@@ -198,10 +200,23 @@ impl Resolver<'_> {
                 self.put(&mut raw, key, text, Place::Variable(key.env));
             }
         }
+        self.warn_of_misspelt_variables(env);
         for (key, text) in flags {
             self.put(&mut raw, key, text, Place::Flag(key.flag));
         }
         raw
+    }
+
+    /// Only near misses: Kubernetes adds variables of its own for a service called `target-allocator`.
+    fn warn_of_misspelt_variables(&mut self, env: &Environment) {
+        let known = || KEYS.iter().map(|key| key.env).filter(|name| name.starts_with(ENV_PREFIX));
+        let ours = env.keys().filter(|name| name.starts_with(ENV_PREFIX) && !known().any(|known| known == *name));
+        for name in ours {
+            if let Some(near) = yaml::suggest(name, known()) {
+                let message = format!("unknown variable {name}; did you mean {near}?");
+                self.warnings.push(ConfigProblem { place: Place::Absent, key: String::new(), job: None, message });
+            }
+        }
     }
 
     fn put(&mut self, raw: &mut RawConfig, key: &'static Key, text: &str, place: Place) {
