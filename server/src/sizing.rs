@@ -9,8 +9,8 @@ use crate::config::parse_size;
 const MAX_BODY_BUDGET: u64 = 1 << 30;
 /// Where nothing tells the memory limit.
 const DEFAULT_BODY_BUDGET: u64 = 256 << 20;
-/// Connections and discovery wait far more than they compute.
-const MAX_IO_THREADS: usize = 4;
+/// Connections and discovery wait far more than they compute. Two at least: a probe must not wait for another answer.
+const IO_THREADS: std::ops::RangeInclusive<usize> = 2..=4;
 
 /// What this process may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl Limits {
     /// Threads of the async runtime.
     #[must_use]
     pub fn io_threads(self) -> usize {
-        self.cpus.min(MAX_IO_THREADS)
+        self.cpus.clamp(*IO_THREADS.start(), *IO_THREADS.end())
     }
 
     /// Bytes of whole bodies to keep: an eighth of the memory.
@@ -176,6 +176,12 @@ mod tests {
             assert_eq!(Limits::from_parts(&mk_env(env), cgroup, 8), Limits { cpus, memory }, "{env:?}");
         }
         assert_eq!(Limits::from_parts(&mk_env(&[]), Cgroup::default(), 2), Limits { cpus: 2, memory: None });
+    }
+
+    #[test]
+    fn io_threads_are_few_but_never_alone() {
+        let threads = |cpus| Limits { cpus, memory: None }.io_threads();
+        assert_eq!([threads(1), threads(3), threads(64)], [2, 3, 4]);
     }
 
     #[test]

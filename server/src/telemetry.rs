@@ -1,16 +1,18 @@
 //! Logs: one line per event on stderr, in the shapes that zap gives upstream's.
 
 use std::fmt;
-use std::io::{self, IsTerminal};
+use std::io;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, MakeWriter};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 
 /// What the zap flags said; `None` where they said nothing.
@@ -117,14 +119,14 @@ where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let usual = if options.devel { LevelFilter::DEBUG } else { LevelFilter::INFO };
+    let level = options.level.map_or(usual, |level| level.0);
     let encoder = options.encoder.unwrap_or(if options.devel { Encoder::Console } else { Encoder::Json });
     let time_encoding = options.time_encoding.unwrap_or(TimeEncoding::Rfc3339);
-    tracing_subscriber::fmt()
-        .with_max_level(options.level.map_or(usual, |level| level.0))
-        .with_writer(writer)
-        .with_ansi(io::stderr().is_terminal())
-        .event_format(Zap { encoder, time_encoding })
-        .finish()
+    // who debugs this program does not want every frame that the HTTP library sends; who asks for everything does
+    let others = if level == LevelFilter::TRACE { level } else { level.min(LevelFilter::INFO) };
+    let filter = Targets::new().with_default(others).with_target("ta_", level);
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer).event_format(Zap { encoder, time_encoding });
+    tracing_subscriber::registry().with(lines.with_filter(filter))
 }
 
 /// Formats events as zap does.
@@ -308,6 +310,18 @@ mod tests {
         let text = lines(LogOptions { devel: true, ..LogOptions::default() }, || tracing::debug!(n = 1, "hello"));
         let parts: Vec<&str> = text.trim_end().split('\t').skip(1).collect();
         assert_eq!(parts, ["DEBUG", "server::telemetry::tests", "hello", "{\"n\":1}"]);
+    }
+
+    #[test]
+    fn libraries_are_heard_below_info_only_when_everything_is_asked_for() {
+        for (level, wanted) in [("debug", 1), ("1", 1), ("2", 2), ("error", 0)] {
+            let options = LogOptions { level: Some(level.parse().unwrap()), ..LogOptions::default() };
+            let text = lines(options, || {
+                tracing::debug!("ours");
+                tracing::debug!(target: "hyper::proto", "theirs");
+            });
+            assert_eq!(text.lines().count(), wanted, "{level}: {text}");
+        }
     }
 
     #[test]

@@ -10,7 +10,8 @@ use ta_discovery::{
 };
 use ta_engine::{Engine, EngineOptions, SnapshotCell, StepReport, TargetStore};
 use ta_model::CollectorSet;
-use ta_model::job_table::Origin;
+use ta_model::job_table::{JobTable, Origin};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -41,7 +42,6 @@ const IN_FLIGHT: Duration = Duration::from_secs(10);
 pub struct Program {
     address: SocketAddr,
     health: Health,
-    snapshots: SnapshotCell,
     tasks: Tasks,
     http: JoinSet<usize>,
     /// Ends the accept loop.
@@ -59,70 +59,26 @@ impl Program {
     /// The port cannot be bound, or a part cannot be built; one sentence.
     pub async fn start(config: Config, env: &Environment, limits: Limits) -> anyhow::Result<Self> {
         let listener = address::listen(&config.listen_addr).await?;
-        let address = listener.local_addr().context("cannot tell the address listened on")?;
-        let health = Health::new();
-        let metrics = Metrics::new(identity(&config, env)).context("cannot set up metrics")?;
-        let mut tasks = Tasks::default();
-        let wake = Wake::default();
-        let store = TargetStore::new();
-        let waker = wake.clone();
-        store.on_change(move || waker.set());
-
         let mut tables = JobTables::new(config.filter);
         tables.replace(Origin::File, config.jobs.clone());
         let jobs = tables.subscribe();
+        let mut build = Build::new(config, env)?;
+
         let status = Arc::new(ta_discovery::Status::default());
         let sources = sources(&status, env);
-        let collectors = collectors(&config.collectors, sources.watcher.clone(), &metrics, &mut tasks);
-
-        let engine = Engine::new(&engine_options(&config, limits), store.clone()).context("cannot start the engine")?;
-        let snapshots = engine.snapshots();
-        let inputs = Inputs { jobs: jobs.clone(), collectors: collectors.clone() };
-        let steps = engine_task(engine, inputs, wake.clone(), &config, &metrics, &mut tasks)?;
-        tasks.transient("job table wake-up", wake_on_change(jobs.clone(), wake.clone()));
-        tasks.transient("collectors wake-up", wake_on_change(collectors.clone(), wake.clone()));
-        wake.set(); // what is known already
-
-        let sink: Arc<dyn GroupSink> = Arc::new(StoreSink(store.writer()));
-        let supervisor = Supervisor::new(sink, Arc::new(sources), status.clone(), BackOff::default());
-        tasks.essential("discovery", supervisor.run(jobs.clone(), CancellationToken::new()));
-        let (caps, snapshots_seen, health_seen) = (config.readiness, snapshots.clone(), health.clone());
-        let startup = Startup { caps, health: health_seen, snapshots: snapshots_seen, jobs, collectors, steps };
-        tasks.transient("start-up", startup.run());
-
-        let state = http::State {
-            snapshots: snapshots.clone(),
-            health: health.clone(),
-            metrics,
-            status: Arc::new(Discovered(status)),
-            options: http::Options { allow_insecure_auth_secrets: config.allow_insecure_auth_secrets },
-        };
-        let close = CancellationToken::new();
-        let accept_limits =
-            http::Limits { idle: config.http.idle_timeout, drain: IN_FLIGHT, ..http::Limits::default() };
-        let mut http = JoinSet::new();
-        http.spawn(http::serve(listener, http::Router::new(state), accept_limits, close.clone().cancelled_owned()));
-        tracing::info!(%address, "listening");
-        let drain = config.http.drain;
-        Ok(Self { address, health, snapshots, tasks, http, close, drain, wake, _tables: tables })
+        let collectors = build.collectors(sources.watcher.clone());
+        let store = TargetStore::new();
+        let inputs = Inputs { jobs: jobs.clone(), collectors };
+        let (snapshots, steps) = build.engine(limits, &store, inputs.clone())?;
+        build.discovery(&store, sources, status.clone(), jobs);
+        build.startup(snapshots.clone(), inputs, steps);
+        build.serve(listener, snapshots, status, tables)
     }
 
     /// Where HTTP listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
-    }
-
-    /// Where the program is in its life.
-    #[must_use]
-    pub fn health(&self) -> Health {
-        self.health.clone()
-    }
-
-    /// What is served.
-    #[must_use]
-    pub fn snapshots(&self) -> SnapshotCell {
-        self.snapshots.clone()
     }
 
     /// Runs until `shutdown` completes, then drains: not ready, but answering, for `http.drain`; then no new connections
@@ -161,43 +117,141 @@ impl Program {
     }
 }
 
-fn identity(config: &Config, env: &Environment) -> Identity {
-    let service_name = env.get("OTEL_SERVICE_NAME").filter(|name| !name.is_empty());
-    Identity {
-        strategy: config.strategy.strategy,
-        service_name: service_name.cloned().unwrap_or_else(|| "target-allocator".into()),
-    }
-}
-
-fn engine_options(config: &Config, limits: Limits) -> EngineOptions {
-    let budget = config.engine.body_budget.unwrap_or_else(|| limits.body_budget());
-    EngineOptions {
-        strategy: config.strategy,
-        threads: config.engine.threads.unwrap_or(limits.cpus),
-        body_budget: usize::try_from(budget).unwrap_or(usize::MAX),
-    }
-}
-
-/// Starts the engine's thread and the task that notices its end. The receiver changes after every step.
-fn engine_task(
-    engine: Engine,
-    inputs: Inputs,
+/// What every part is built from.
+struct Build {
+    config: Config,
+    health: Health,
+    metrics: Metrics,
     wake: Wake,
-    config: &Config,
-    metrics: &Metrics,
-    tasks: &mut Tasks,
-) -> anyhow::Result<watch::Receiver<u64>> {
-    let (stepped, steps) = watch::channel(0);
-    let (metrics, mut log) = (metrics.clone(), StepLog::default());
-    let on_step = move |report: &StepReport, times: StepTimes| {
-        observe(&metrics, report, times);
-        log.note(report, times);
-        stepped.send_modify(|count| *count += 1);
-    };
-    let ended = engine_thread::spawn(engine, inputs, wake, config.engine.min_interval, Box::new(on_step))
-        .context("cannot start the engine's thread")?;
-    tasks.essential("engine", async move { ended.await.unwrap_or_else(|_| Err("its thread is gone".into())) });
-    Ok(steps)
+    tasks: Tasks,
+}
+
+impl Build {
+    fn new(config: Config, env: &Environment) -> anyhow::Result<Self> {
+        let service_name = env.get("OTEL_SERVICE_NAME").filter(|name| !name.is_empty());
+        let identity = Identity {
+            strategy: config.strategy.strategy,
+            service_name: service_name.cloned().unwrap_or_else(|| "target-allocator".into()),
+        };
+        let metrics = Metrics::new(identity).context("cannot set up metrics")?;
+        Ok(Self { config, health: Health::new(), metrics, wake: Wake::default(), tasks: Tasks::default() })
+    }
+
+    /// Starts the collector source. The receiver holds `None` until it delivered.
+    fn collectors(&mut self, watcher: DirectoryWatcher) -> watch::Receiver<Option<CollectorSet>> {
+        let (sender, receiver) = watch::channel(None);
+        match &self.config.collectors {
+            // refused before the start, see `Config::missing_functions`
+            CollectorSource::Kubernetes => {}
+            CollectorSource::Static(set) => {
+                self.metrics.set_collectors_discovered(set.len());
+                sender.send_replace(Some(set.clone()));
+            }
+            CollectorSource::File(path) => {
+                let clock: ta_discovery::Clock = Arc::new(SystemTime::now);
+                let file = CollectorFile::new(path.clone(), watcher, COLLECTORS_REFRESH, SETTLE, clock);
+                self.collectors_file(file, sender);
+            }
+        }
+        receiver
+    }
+
+    fn collectors_file(&mut self, file: CollectorFile, sender: watch::Sender<Option<CollectorSet>>) {
+        let (found, mut sets) = watch::channel(CollectorSet::default());
+        self.tasks.essential("collectors", async move {
+            file.run(found, CancellationToken::new()).await;
+            Err("the collectors file is no longer followed")
+        });
+        let metrics = self.metrics.clone();
+        self.tasks.transient("collectors hand-over", async move {
+            while sets.changed().await.is_ok() {
+                let set = sets.borrow_and_update().clone();
+                metrics.set_collectors_discovered(set.len());
+                sender.send_replace(Some(set));
+            }
+        });
+    }
+
+    /// Starts the engine's thread and what wakes it. Gives what it publishes, and a count of its steps.
+    fn engine(
+        &mut self,
+        limits: Limits,
+        store: &TargetStore,
+        inputs: Inputs,
+    ) -> anyhow::Result<(SnapshotCell, watch::Receiver<u64>)> {
+        let waker = self.wake.clone();
+        store.on_change(move || waker.set());
+        self.tasks.transient("job table wake-up", wake_on_change(inputs.jobs.clone(), self.wake.clone()));
+        self.tasks.transient("collectors wake-up", wake_on_change(inputs.collectors.clone(), self.wake.clone()));
+        self.wake.set(); // what is known already
+
+        let engine = Engine::new(&self.engine_options(limits), store.clone()).context("cannot start the engine")?;
+        let snapshots = engine.snapshots();
+        let (stepped, steps) = watch::channel(0);
+        let (metrics, mut log) = (self.metrics.clone(), StepLog::default());
+        let on_step = move |report: &StepReport, times: StepTimes| {
+            observe(&metrics, report, times);
+            log.note(report, times);
+            stepped.send_modify(|count| *count += 1);
+        };
+        let min_interval = self.config.engine.min_interval;
+        let ended = engine_thread::spawn(engine, inputs, self.wake.clone(), min_interval, Box::new(on_step))
+            .context("cannot start the engine's thread")?;
+        self.tasks.essential("engine", async move { ended.await.unwrap_or_else(|_| Err("its thread is gone".into())) });
+        Ok((snapshots, steps))
+    }
+
+    fn engine_options(&self, limits: Limits) -> EngineOptions {
+        let budget = self.config.engine.body_budget.unwrap_or_else(|| limits.body_budget());
+        EngineOptions {
+            strategy: self.config.strategy,
+            threads: self.config.engine.threads.unwrap_or(limits.cpus),
+            body_budget: usize::try_from(budget).unwrap_or(usize::MAX),
+        }
+    }
+
+    fn discovery(
+        &mut self,
+        store: &TargetStore,
+        sources: StandardSources,
+        status: Arc<ta_discovery::Status>,
+        jobs: watch::Receiver<Arc<JobTable>>,
+    ) {
+        let sink: Arc<dyn GroupSink> = Arc::new(StoreSink(store.writer()));
+        let supervisor = Supervisor::new(sink, Arc::new(sources), status, BackOff::default());
+        self.tasks.essential("discovery", supervisor.run(jobs, CancellationToken::new()));
+    }
+
+    fn startup(&mut self, snapshots: SnapshotCell, inputs: Inputs, steps: watch::Receiver<u64>) {
+        let Inputs { jobs, collectors } = inputs;
+        let (caps, health) = (self.config.readiness, self.health.clone());
+        self.tasks.transient("start-up", Startup { caps, health, snapshots, jobs, collectors, steps }.run());
+    }
+
+    /// Starts to accept connections.
+    fn serve(
+        self,
+        listener: TcpListener,
+        snapshots: SnapshotCell,
+        status: Arc<ta_discovery::Status>,
+        tables: JobTables,
+    ) -> anyhow::Result<Program> {
+        let Self { config, health, metrics, wake, tasks } = self;
+        let address = listener.local_addr().context("cannot tell the address listened on")?;
+        let state = http::State {
+            snapshots,
+            health: health.clone(),
+            metrics,
+            status: Arc::new(Discovered(status)),
+            options: http::Options { allow_insecure_auth_secrets: config.allow_insecure_auth_secrets },
+        };
+        let close = CancellationToken::new();
+        let limits = http::Limits { idle: config.http.idle_timeout, drain: IN_FLIGHT, ..http::Limits::default() };
+        let mut http = JoinSet::new();
+        http.spawn(http::serve(listener, http::Router::new(state), limits, close.clone().cancelled_owned()));
+        tracing::info!(%address, "listening");
+        Ok(Program { address, health, tasks, http, close, drain: config.http.drain, wake, _tables: tables })
+    }
 }
 
 fn observe(metrics: &Metrics, report: &StepReport, times: StepTimes) {
@@ -207,42 +261,6 @@ fn observe(metrics: &Metrics, report: &StepReport, times: StepTimes) {
         metrics.observe_allocation(method, times.place);
         metrics.published(SystemTime::now(), report.moved as u64);
     }
-}
-
-/// Starts the collector source. The receiver holds `None` until it delivered.
-fn collectors(
-    source: &CollectorSource,
-    watcher: DirectoryWatcher,
-    metrics: &Metrics,
-    tasks: &mut Tasks,
-) -> watch::Receiver<Option<CollectorSet>> {
-    let (sender, receiver) = watch::channel(None);
-    match source {
-        // refused before the start, see `Config::missing_functions`
-        CollectorSource::Kubernetes => {}
-        CollectorSource::Static(set) => {
-            metrics.set_collectors_discovered(set.len());
-            sender.send_replace(Some(set.clone()));
-        }
-        CollectorSource::File(path) => {
-            let clock: ta_discovery::Clock = Arc::new(SystemTime::now);
-            let file = CollectorFile::new(path.clone(), watcher, COLLECTORS_REFRESH, SETTLE, clock);
-            let (found, mut sets) = watch::channel(CollectorSet::default());
-            tasks.essential("collectors", async move {
-                file.run(found, CancellationToken::new()).await;
-                Err("the collectors file is no longer followed")
-            });
-            let metrics = metrics.clone();
-            tasks.transient("collectors hand-over", async move {
-                while sets.changed().await.is_ok() {
-                    let set = sets.borrow_and_update().clone();
-                    metrics.set_collectors_discovered(set.len());
-                    sender.send_replace(Some(set));
-                }
-            });
-        }
-    }
-    receiver
 }
 
 /// Service discovery's sources; their proxies come from the environment given.

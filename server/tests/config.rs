@@ -541,10 +541,12 @@ fn broken_yaml_and_unreadable_files_are_one_clear_line() {
 fn problems_of_jobs_are_told_together() {
     let text = format!(
         "{FLEET}config:\n  scrape_configs:\n  - job_name: a\n    scrape_interval: 5 minutes\n  - job_name: b\n    \
-         relabel_configs: [{{regex: '(', action: keep}}]\n  - job_name: c\n  - job_name: c\n"
+         relabel_configs: [{{regex: '(', action: keep}}]\n  - job_name: c\n  - job_name: c\n  - job_name: d\n    \
+         basic_auth: {{username: u}}\n    bearer_token: t\n"
     );
     let lines = errors(&text, &[], &[]).join("\n");
-    for part in ["ta.yaml:5: config.scrape_configs[0]", "config.scrape_configs[1]", "\"c\""] {
+    for part in ["ta.yaml:5: config.scrape_configs[0]", "config.scrape_configs[1]", "\"c\"", "config.scrape_configs[4]"]
+    {
         assert!(lines.contains(part), "{part}: {lines}");
     }
 }

@@ -283,7 +283,7 @@ pub static KEYS: &[Key] = &[
         ("http.threads", "http-threads", "TARGET_ALLOCATOR_HTTP_THREADS"),
         Kind::Count,
         "0",
-        "Threads for connections and discovery; 0 = by GOMAXPROCS, the container's limit and the machine, at most 4",
+        "Threads for connections and discovery; 0 = by GOMAXPROCS, the container's limit and the machine, 2 to 4",
         |raw, text| put(&mut raw.http_threads, text),
     ),
 ];
