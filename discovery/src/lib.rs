@@ -1,4 +1,22 @@
 //! Where things come from: service discovery, and the collectors of a fleet without Kubernetes.
+//!
+//! ```text
+//!  watch<Arc<JobTable>>                                      a collectors file
+//!          │                                                        │
+//!          ▼                                                        ▼
+//!    ┌─ Supervisor ─────────────────────────────┐             CollectorFile
+//!    │ ledger   which provider, which job, what │                   │
+//!    └───┬──────────────────────────────▲───────┘                   ▼
+//!        │ starts one task per          │ Deliver:           watch<CollectorSet>
+//!        ▼ SD config (Sources)          │ groups, synced
+//!    provider ──► static │ file │ http │ dns
+//!        ▲                │      │
+//!        │   DirectoryWatcher  HttpClient        everything found ──► GroupSink
+//!        └── started again when it ends or panics    everything done ───► Status
+//! ```
+//!
+//! A source knows neither jobs nor sinks. The ledger decides, without tasks or clocks, what each event means for each
+//! job; nothing that fails ever takes a target away.
 
 mod collectors;
 mod http_client;

@@ -45,6 +45,8 @@ async fn an_answer_becomes_groups_with_their_url() {
 
     server.script.answer(|_| json(r#"[{"targets": ["x:2"]}]"#));
     discovery.sink.until_addresses("a", &["x:2"]).await;
+    server.script.answer(|_| json(b"[{\"targets\": [\"\xff:1\"]}]".to_vec())); // no UTF-8: replaced, as Go does
+    discovery.sink.until_addresses("a", &["\u{fffd}:1"]).await;
     server.script.answer(|_| json("null"));
     discovery.sink.until_addresses("a", &[]).await;
 }

@@ -64,6 +64,9 @@ impl Transport {
             .referer(false)
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT)
+            // The system's resolver, which follows /etc/hosts and resolv.conf as they change. hickory would read them
+            // once per client, and ask public name servers if it could not.
+            .no_hickory_dns()
             .no_proxy();
         builder = if self.http2 {
             builder.http2_keep_alive_interval(HTTP2_PING).http2_keep_alive_while_idle(true)

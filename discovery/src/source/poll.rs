@@ -12,6 +12,8 @@ use super::{Deliver, NamedGroup, SourceError};
 /// that is seven seconds.
 const PARTIAL_TRIES: u32 = 3;
 
+const MIN_INTERVAL: Duration = Duration::from_millis(1);
+
 /// The outcome of asking once.
 #[derive(Debug, Default)]
 pub(crate) struct Refreshed {
@@ -59,6 +61,8 @@ pub(crate) async fn poll(
     deliver: &Deliver,
     cancel: &CancellationToken,
 ) -> Result<(), SourceError> {
+    // Zero is refused where configs are read; should one come through, it must not become a busy loop.
+    let interval = rhythm.interval.max(MIN_INTERVAL);
     let mut pending = Some(0); // tries so far, until all parts have answered once
     loop {
         let started = Instant::now();
@@ -74,13 +78,13 @@ pub(crate) async fn poll(
         if !refreshed.groups.is_empty() {
             deliver.groups(refreshed.groups).await;
         }
-        let mut wait = rhythm.interval;
+        let mut wait = interval;
         if let Some(tries) = pending {
             if complete || some && tries >= PARTIAL_TRIES {
                 deliver.synced().await;
                 pending = None;
             } else {
-                wait = rhythm.interval.min(rhythm.first_retry.saturating_mul(1 << tries.min(16)));
+                wait = interval.min(rhythm.first_retry.saturating_mul(1 << tries.min(16)));
                 pending = Some(tries + 1);
             }
         }
