@@ -206,7 +206,7 @@ impl Metrics {
         self.collect_own(&mut families);
         status::collect(&mut families, &status.status());
         let mut all = families.into_vec();
-        all.extend(self.0.scoped.gather());
+        all.extend(self.0.scoped.gather().into_iter().map(with_sorted_labels));
         all.extend(self.0.process.gather());
         all.sort_by(|a, b| a.name().cmp(b.name()));
         all
@@ -255,6 +255,14 @@ impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         self.0.0.connections.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// The registry puts its own labels last, in any order.
+fn with_sorted_labels(mut family: MetricFamily) -> MetricFamily {
+    for metric in family.mut_metric() {
+        metric.mut_label().sort_by(|a, b| a.name().cmp(b.name()));
+    }
+    family
 }
 
 fn options(name: Name, buckets: &[f64]) -> HistogramOpts {

@@ -1,0 +1,12 @@
+//! The HTTP side as clients see it: through the router without a socket, and over sockets where they matter.
+
+#![allow(clippy::unwrap_used)] // helpers of tests
+
+mod metrics;
+mod not_ready;
+mod pages;
+mod routes;
+mod scrape_configs;
+mod sockets;
+mod support;
+mod targets;
