@@ -16,7 +16,8 @@ use futures::future::BoxFuture;
 use ta_model::group::TargetGroup;
 use ta_model::job_table::JobTable;
 use ta_model::scrape_config::SdConfig;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::{JoinError, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
 use crate::http_client::ProxyEnvironment;
@@ -134,7 +135,13 @@ pub struct StandardSources {
     pub watcher: DirectoryWatcher,
     pub resolv_conf: ResolvConfLoader,
     pub settings: SourceSettings,
+    /// Permits for [`StandardSources::blocking`].
+    threads: Arc<Semaphore>,
 }
+
+/// How many sources read files or decode long answers at the same time. Thousands start together; left alone they
+/// would start hundreds of threads and hold all their answers in memory at once.
+const BLOCKING_AT_ONCE: usize = 8;
 
 impl StandardSources {
     /// Sources over the system's own resolver configuration, file watcher and proxy variables.
@@ -146,7 +153,17 @@ impl StandardSources {
             environment: ProxyEnvironment::from_process(),
             resolv_conf: ResolvConfLoader::system(),
             settings: SourceSettings::default(),
+            threads: Arc::new(Semaphore::new(BLOCKING_AT_ONCE)),
         }
+    }
+
+    /// Runs `work` on a thread that may block, when it is its turn. An error means that it panicked.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, JoinError> {
+        let _permit = self.threads.acquire().await; // never closed; without a permit the work would still be right
+        spawn_blocking(work).await
     }
 }
 

@@ -37,9 +37,9 @@ pub struct Counters {
     pub provider_restarts: AtomicU64,
 }
 
-/// Adds one.
-pub(crate) fn count(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
+/// Adds one and gives the new count.
+pub(crate) fn count(counter: &AtomicU64) -> u64 {
+    counter.fetch_add(1, Ordering::Relaxed) + 1
 }
 
 /// The state of all providers. One per process; cheap to share, never locked for longer than a copy takes.
@@ -72,7 +72,7 @@ pub struct ProviderView {
     pub mechanism: String,
     /// As in [`crate::GroupKey::provider`].
     pub fingerprint: u64,
-    /// Jobs that get its groups.
+    /// Jobs that have its config. None: it was stopped, and its groups stay until what replaces it has delivered.
     pub jobs: Vec<Arc<str>>,
     /// True once it delivered everything it should find.
     pub synced: bool,
@@ -119,7 +119,7 @@ pub struct JobView {
     pub synced: bool,
     /// `prometheus_sd_last_update_timestamp_seconds`
     pub last_update: Option<SystemTime>,
-    /// Fingerprints of the providers whose groups it sees once they are synced.
+    /// Fingerprints of the providers whose groups it sees, those not synced yet included.
     pub providers: Vec<u64>,
 }
 

@@ -134,8 +134,9 @@ impl Supervisor {
             "service discovery follows a new job table"
         );
         for provider in &effects.stop {
-            self.running.remove(provider);
-            self.status.remove_provider(*provider);
+            if let Some(stopped) = self.running.remove(provider) {
+                stopped.status.change(|view| view.jobs.clear());
+            }
         }
         for provider in &effects.start {
             self.start(*provider);
@@ -154,6 +155,9 @@ impl Supervisor {
         let name: Arc<str> = format!("{mechanism}/{}", self.started).into();
         self.started += 1;
         let status = self.status.provider(name.clone(), &mechanism, key);
+        if let Some(counts) = self.ledger.counts(key) {
+            status.change(|view| (view.groups, view.targets, view.synced) = counts); // it may have run before
+        }
         let cancel = CancellationToken::new();
         let task = ProviderTask {
             key,
@@ -194,6 +198,7 @@ impl Supervisor {
 
     /// What the sink is told: first the groups, then who is complete.
     fn carry_out(&self, effects: Effects) {
+        effects.forgotten.iter().for_each(|provider| self.status.remove_provider(*provider));
         if !effects.changes.is_empty() {
             count(&self.status.counters.updates);
             self.status.jobs_updated(&effects.changes);

@@ -88,8 +88,11 @@ impl DirectoryWatcher {
             Ok(()) => {}
             Err(error) if is_missing(&error) => {} // it may come later
             Err(error) => {
-                count(&self.0.status.counters.file_watcher_errors);
-                tracing::warn!(directory = %directory.display(), %error, "cannot watch a directory; changes are noticed at the next refresh");
+                // told at 1, 2, 4, 8 … times: when the kernel has no more watches, every refresh comes here
+                if count(&self.0.status.counters.file_watcher_errors).is_power_of_two() {
+                    let directory = directory.display();
+                    tracing::warn!(%directory, %error, "cannot watch a directory; changes are noticed at the next refresh");
+                }
             }
         }
     }

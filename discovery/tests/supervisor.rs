@@ -194,6 +194,7 @@ async fn a_replaced_config_keeps_its_targets_until_the_new_one_has_delivered() {
     until("the new one is heard", || discovery.status.providers().iter().any(|view| view.groups == 1)).await;
     until("the old one stops", || old.is_closed()).await;
     discovery.sink.read(|told| assert_eq!(told.batches.len(), 1));
+    assert_eq!(discovery.status.jobs()[0].1.targets, 1, "the kept target counts");
     send(&new, [Step::Synced]);
     discovery.sink.until_addresses("a", &["y:1"]).await;
     discovery.sink.read(|told| {
@@ -201,6 +202,8 @@ async fn a_replaced_config_keeps_its_targets_until_the_new_one_has_delivered() {
         assert_eq!(told.batches[1]["a"], (1, 1));
         assert_eq!(told.synced, ["a"]);
     });
+    until("the old one is forgotten", || discovery.status.providers().len() == 1).await;
+    assert_eq!(discovery.status.jobs()[0].1.targets, 1);
 }
 
 #[tokio::test]

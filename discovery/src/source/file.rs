@@ -32,12 +32,12 @@ pub(super) async fn run(
     let bell = listener.bell();
     let files = Files {
         patterns: config.files,
-        status: context.status,
+        status: context.status.clone(),
         listener,
         builder: GroupBuilder::new(),
         known: BTreeMap::new(),
     };
-    poll(Reader { at_rest: Some(files), bell, settle: context.settings.settle }, rhythm, &deliver, &cancel).await
+    poll(Reader { at_rest: Some(files), bell, context }, rhythm, &deliver, &cancel).await
 }
 
 /// Reads on a thread where blocking is allowed; the state travels there and back.
@@ -45,13 +45,13 @@ struct Reader {
     /// `None`: a reading panicked.
     at_rest: Option<Files>,
     bell: Bell,
-    settle: Duration,
+    context: StandardSources,
 }
 
 impl Refresh for Reader {
     async fn refresh(&mut self) -> Refreshed {
         let Some(mut files) = self.at_rest.take() else { return Refreshed::default() };
-        match tokio::task::spawn_blocking(move || (files.refresh(), files)).await {
+        match self.context.blocking(move || (files.refresh(), files)).await {
             Ok((refreshed, files)) => {
                 self.at_rest = Some(files);
                 refreshed
@@ -61,7 +61,7 @@ impl Refresh for Reader {
     }
 
     async fn wake(&mut self) {
-        self.bell.changed(self.settle).await;
+        self.bell.changed(self.context.settings.settle).await;
     }
 
     fn is_lost(&self) -> bool {

@@ -16,7 +16,7 @@ use super::groups::{NumberedGroups, build};
 use super::poll::{Refresh, Refreshed, Rhythm, poll};
 use super::{Deliver, NamedGroup, SourceError, StandardSources};
 use crate::http_client::{HttpClient, chain};
-use crate::status::{Status, count};
+use crate::status::count;
 
 const REFRESH_INTERVAL: HeaderName = HeaderName::from_static("x-prometheus-refresh-interval-seconds");
 /// Answers up to this size are decoded where they arrive (well under a millisecond); longer ones on a thread that may
@@ -31,7 +31,7 @@ pub(super) async fn run(
     cancel: CancellationToken,
 ) -> Result<(), SourceError> {
     let rhythm = Rhythm { interval: config.refresh_interval.to_std(), first_retry: context.settings.first_retry };
-    poll(Asker::new(config, &context)?, rhythm, &deliver, &cancel).await
+    poll(Asker::new(config, context)?, rhythm, &deliver, &cancel).await
 }
 
 /// Asks one URL and remembers what it last said.
@@ -41,9 +41,8 @@ struct Asker {
     url: Url,
     headers: HeaderMap,
     client: HttpClient,
-    status: Arc<Status>,
+    context: StandardSources,
     interval: Duration,
-    max_body: usize,
     content: Option<u128>,
     builder: GroupBuilder,
     groups: NumberedGroups,
@@ -58,7 +57,7 @@ impl Refresh for Asker {
         match answer {
             Ok(groups) => Refreshed { groups, answered: 1, errors: Vec::new() },
             Err(error) => {
-                count(&self.status.counters.http_failures);
+                count(&self.context.status.counters.http_failures);
                 Refreshed::failed(error)
             }
         }
@@ -66,7 +65,7 @@ impl Refresh for Asker {
 }
 
 impl Asker {
-    fn new(config: HttpSdConfig, context: &StandardSources) -> Result<Self, SourceError> {
+    fn new(config: HttpSdConfig, context: StandardSources) -> Result<Self, SourceError> {
         let seconds = shortest_seconds(config.refresh_interval.to_std());
         let agent = format!("Prometheus/{}", context.settings.prometheus_version);
         let headers = HeaderMap::from_iter([
@@ -77,11 +76,10 @@ impl Asker {
         Ok(Self {
             url: config.url.parse()?,
             name: config.url.into(),
-            status: context.status.clone(),
             interval: config.refresh_interval.to_std(),
             headers,
             client: HttpClient::new(Arc::new(config.http), &context.environment)?,
-            max_body: context.settings.max_http_body,
+            context,
             content: None,
             builder: GroupBuilder::new(),
             groups: NumberedGroups::default(),
@@ -91,7 +89,7 @@ impl Asker {
     async fn ask(&mut self) -> Result<Vec<NamedGroup>, SourceError> {
         let answer = self.client.get(&self.url, &self.headers).await?;
         check(&answer)?;
-        let body = read(answer, self.max_body).await?;
+        let body = read(answer, self.context.settings.max_http_body).await?;
         let content = xxh3_128(&body);
         if self.content == Some(content) {
             return Ok(Vec::new());
@@ -101,7 +99,7 @@ impl Asker {
         } else {
             let (name, mut builder) = (self.name.clone(), std::mem::take(&mut self.builder));
             let work = move || (decode(&mut builder, &name, &body), builder);
-            let (groups, builder) = tokio::task::spawn_blocking(work).await?;
+            let (groups, builder) = self.context.blocking(work).await?;
             self.builder = builder;
             groups?
         };

@@ -16,6 +16,8 @@ pub(super) struct Effects {
     /// Providers to start, in the order of jobs.
     pub(super) start: Vec<u64>,
     pub(super) stop: Vec<u64>,
+    /// Stopped providers whose groups no job sees any more.
+    pub(super) forgotten: Vec<u64>,
     pub(super) changes: Vec<GroupChange>,
     /// Jobs whose providers have all delivered, for the first time.
     pub(super) synced: Vec<Arc<str>>,
@@ -142,7 +144,7 @@ impl Ledger {
                 provider.running = false;
                 effects.stop.push(*key);
             }
-            !(provider.subscribers.is_empty() && provider.holders.is_empty())
+            provider.is_of_use(*key, effects)
         });
     }
 
@@ -171,7 +173,7 @@ impl Ledger {
         for name in provider.subscribers.clone() {
             self.settle(key, &name, effects);
         }
-        self.providers.retain(|_, provider| !(provider.subscribers.is_empty() && provider.holders.is_empty()));
+        self.providers.retain(|key, provider| provider.is_of_use(*key, effects));
     }
 
     /// `key` has delivered for the first time: `name` sees it, and what it held for its sake goes.
@@ -230,6 +232,14 @@ impl Provider {
             subscribers: Vec::new(),
             holders: Vec::new(),
         }
+    }
+
+    fn is_of_use(&self, key: u64, effects: &mut Effects) -> bool {
+        let of_use = !(self.subscribers.is_empty() && self.holders.is_empty());
+        if !of_use {
+            effects.forgotten.push(key);
+        }
+        of_use
     }
 
     /// Takes in one group; its jobs hear of it if it differs and the provider has delivered everything before.
