@@ -135,8 +135,8 @@ pub struct StandardSources {
     pub watcher: DirectoryWatcher,
     pub resolv_conf: ResolvConfLoader,
     pub settings: SourceSettings,
-    /// Permits for [`StandardSources::blocking`].
-    threads: Arc<Semaphore>,
+    /// Permits to use a thread that may block.
+    pub threads: Arc<Semaphore>,
 }
 
 /// How many sources read files or decode long answers at the same time. Thousands start together; left alone they
