@@ -1,5 +1,7 @@
 //! Upstream's allocation tests as behaviours, and what they leave out.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::*;

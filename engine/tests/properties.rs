@@ -1,5 +1,7 @@
 //! What must hold whatever happens, over random histories.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::collections::BTreeMap;

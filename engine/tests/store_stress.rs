@@ -1,5 +1,7 @@
 //! Writers, the engine and readers at once: what is applied together is seen together, and no snapshot is torn.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::collections::BTreeSet;

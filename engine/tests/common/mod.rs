@@ -1,5 +1,5 @@
 //! Builders for tests that drive the engine from outside.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
