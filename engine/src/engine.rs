@@ -16,7 +16,7 @@ mod changes;
 mod report;
 mod step;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use rayon::ThreadPool;
@@ -92,8 +92,8 @@ struct JobState {
     plan: Option<RelabelPlan>,
     synced: bool,
     groups: BTreeMap<GroupName, GroupState>,
-    /// One for each shape seen with this plan.
-    resolvers: Vec<(Arc<Shape>, Arc<Resolver>)>,
+    /// By hash of the shape, for shapes seen with this plan.
+    resolvers: HashMap<u64, (Arc<Shape>, Arc<Resolver>)>,
     snapshot: Option<Arc<JobSnapshot>>,
 }
 

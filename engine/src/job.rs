@@ -17,7 +17,7 @@ pub(crate) struct JobSnapshot {
     pub(crate) synced: bool,
     pub(crate) layout: Arc<Layout>,
     /// By ordinal.
-    pub(crate) owners: Arc<[Owner]>,
+    pub(crate) owners: Box<[Owner]>,
     /// Ordinals of assigned targets, by collector, then by ordinal.
     order: Box<[u32]>,
     /// The collectors that have any, ascending, and where their part of `order` ends.
@@ -51,20 +51,20 @@ impl JobSnapshot {
         collectors: usize,
         sorter: &mut Sorter,
     ) -> Self {
-        let mut unassigned = [0; Unassigned::ALL.len()];
-        sorter.count(&owners, collectors, &mut unassigned);
+        let unassigned = sorter.count(&owners, collectors);
+        let counts = &mut sorter.counts[..];
         let mut end = 0;
         let mut shares = Vec::with_capacity(sorter.touched.len());
         for collector in &sorter.touched {
             let start = end;
-            end += sorter.counts[*collector as usize];
-            sorter.counts[*collector as usize] = start;
+            end += counts[*collector as usize];
+            counts[*collector as usize] = start;
             shares.push((*collector, end));
         }
         let mut order = vec![0; end as usize];
         for (ordinal, owner) in owners.iter().enumerate() {
             if let Some(collector) = owner.ordinal() {
-                let at = &mut sorter.counts[collector];
+                let at = &mut counts[collector];
                 order[*at as usize] = ordinal as u32;
                 *at += 1;
             }
@@ -172,21 +172,28 @@ impl JobSnapshot {
 }
 
 impl Sorter {
-    /// Counts targets by collector; afterwards `touched` has the collectors that have any, ascending.
-    fn count(&mut self, owners: &[Owner], collectors: usize, unassigned: &mut [u32]) {
+    /// Counts targets by collector; afterwards `touched` has the collectors that have any, ascending. Returns the
+    /// targets without collector by reason.
+    fn count(&mut self, owners: &[Owner], collectors: usize) -> [u32; Unassigned::ALL.len()] {
         self.counts.resize(collectors.max(self.counts.len()), 0);
+        let counts = &mut self.counts[..];
+        let mut unassigned = [0; Unassigned::ALL.len()];
         for owner in owners {
-            if let Some(collector) = owner.ordinal() {
-                let count = &mut self.counts[collector];
-                if *count == 0 {
-                    self.touched.push(collector as u32);
-                }
-                *count += 1;
-            } else if let Some(reason) = owner.reason() {
-                unassigned[reason as usize] += 1;
+            match owner.ordinal() {
+                Some(collector) => counts[collector] += 1,
+                None => owner.reason().into_iter().for_each(|reason| unassigned[reason as usize] += 1),
             }
         }
-        self.touched.sort_unstable();
+        // looking at all counters is cheaper than sorting, unless the job is far smaller than the fleet
+        if owners.len() * 8 >= collectors {
+            let any = counts.iter().enumerate().filter(|(_, count)| **count > 0);
+            self.touched.extend(any.map(|(collector, _)| collector as u32));
+        } else {
+            self.touched.extend(owners.iter().filter_map(|owner| owner.ordinal()).map(|collector| collector as u32));
+            self.touched.sort_unstable();
+            self.touched.dedup();
+        }
+        unassigned
     }
 
     fn reset(&mut self) {

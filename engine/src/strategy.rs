@@ -128,6 +128,11 @@ pub trait Planner: fmt::Debug + Send + Sync {
     ///
     /// The result depends on the arguments alone. `owners` has one slice a job, as long as the job's targets.
     fn place(&self, problem: &Problem<'_>, owners: &mut [Vec<Owner>]);
+
+    /// Whether jobs may be placed one by one, in any order, to the same result. Then `outside_load` is not looked at.
+    fn jobs_are_independent(&self) -> bool {
+        false
+    }
 }
 
 /// What there is to allocate.

@@ -22,13 +22,16 @@ struct OnRing(Ring);
 
 impl Planner for OnRing {
     fn place(&self, problem: &Problem<'_>, owners: &mut [Vec<Owner>]) {
-        use rayon::prelude::*;
-        problem.jobs.par_iter().zip(owners).with_min_len(8).for_each(|(job, owners)| {
+        for (job, owners) in problem.jobs.iter().zip(owners) {
             for (owner, address) in owners.iter_mut().zip(job.addresses) {
                 if *owner == Owner::PENDING {
                     *owner = Owner::collector(self.0.owner(*address));
                 }
             }
-        });
+        }
+    }
+
+    fn jobs_are_independent(&self) -> bool {
+        true
     }
 }

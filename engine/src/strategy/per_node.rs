@@ -60,4 +60,8 @@ impl Planner for ByNode {
             fallback.place(problem, owners);
         }
     }
+
+    fn jobs_are_independent(&self) -> bool {
+        self.fallback.as_ref().is_none_or(|fallback| fallback.jobs_are_independent())
+    }
 }

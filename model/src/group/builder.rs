@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
-use super::skeleton::{Hole, Shape, Skeleton};
+use super::skeleton::{Column, Hole, Shape, Skeleton, Slot};
 use super::{Block, Lens, TargetGroup};
 use crate::json::{Escapes, push_escaped};
 
@@ -244,26 +244,23 @@ impl GroupBuilder {
     fn block(&mut self, layout: &Layout, targets: std::ops::Range<usize>) -> Block {
         let own = targets.len() >= OWN_SKELETON_FROM;
         let skeleton = if own { self.own_skeleton(layout, targets.clone()) } else { self.shared_skeleton(layout) };
-        let mut rows = Rows::default();
-        if !own {
-            for column in (0..layout.picks.len()).filter(|column| layout.is_group_column(*column)) {
-                rows.push(self.value(targets.start, layout.picks[column]));
+        let (mut constant, mut varying) = (Vec::new(), Vec::new());
+        for (column, pick) in layout.picks.iter().enumerate() {
+            match skeleton.columns[column].unpack() {
+                Column::Text(_) => {}
+                Column::Slot(Slot::Constant(_)) => constant.push(*pick),
+                Column::Slot(Slot::Row(_)) => varying.push(*pick),
             }
         }
+        let mut rows = Rows::with_capacity(constant.len() + varying.len() * targets.len(), targets.len());
+        let len = |target, picks: &[u32]| picks.iter().map(|pick| self.value(target, *pick).len()).sum::<usize>();
+        rows.text.reserve_exact(
+            len(targets.start, &constant) + targets.clone().map(|target| len(target, &varying)).sum::<usize>(),
+        );
+        constant.iter().for_each(|pick| rows.push(self.value(targets.start, *pick)));
         rows.starts.push(rows.text.len() as u32);
-        let varying: Vec<u32> = layout
-            .picks
-            .iter()
-            .enumerate()
-            .filter_map(|(column, pick)| {
-                let fixed = if own { skeleton.is_inlined(column) } else { layout.is_group_column(column) };
-                (!fixed).then_some(*pick)
-            })
-            .collect();
         for target in targets {
-            for pick in &varying {
-                rows.push(self.value(target, *pick));
-            }
+            varying.iter().for_each(|pick| rows.push(self.value(target, *pick)));
             rows.starts.push(rows.text.len() as u32);
         }
         rows.into_block(skeleton)
@@ -303,7 +300,7 @@ impl GroupBuilder {
     }
 }
 
-#[derive(Default)]
+/// The arena of a block under construction.
 struct Rows {
     text: String,
     lens: Vec<u32>,
@@ -311,6 +308,10 @@ struct Rows {
 }
 
 impl Rows {
+    fn with_capacity(values: usize, targets: usize) -> Self {
+        Self { text: String::new(), lens: Vec::with_capacity(values), starts: Vec::with_capacity(targets + 1) }
+    }
+
     fn push(&mut self, value: &str) {
         self.text.push_str(value);
         self.lens.push(value.len() as u32);

@@ -151,7 +151,7 @@ impl Skeleton {
         holes: &[Hole<'_>],
         address: Option<usize>,
     ) -> Self {
-        let mut drawing = Drawing::default();
+        let mut drawing = Drawing { text: String::with_capacity(64 * holes.len()), pieces: Vec::new() };
         let slots = number_slots(holes);
         drawing.text.push_str("{\"targets\":[\"");
         if let Some(column) = address {
@@ -211,7 +211,6 @@ impl Skeleton {
     }
 }
 
-#[derive(Default)]
 struct Drawing {
     text: String,
     pieces: Vec<Piece>,

@@ -1,0 +1,227 @@
+//! Loads one engine with synthetic targets and prints what each stage costs, in time and in bytes per target.
+//!
+//! Times are of one run on a machine that others may use: read them as ratios to the anchors printed beside them.
+
+use std::hint::black_box;
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use ta_bench::{Loaded, Workload, build, collectors, resident};
+use ta_engine::{Phase, StrategyKind};
+use ta_loadgen::synth::SynthOptions;
+use ta_model::group::GroupBuilder;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// What a loaded engine weighs, and what its steps cost.
+#[derive(Debug, Parser)]
+struct Args {
+    #[arg(long, default_value_t = 100_000)]
+    targets: u64,
+    #[arg(long, default_value_t = 200)]
+    jobs: u32,
+    #[arg(long, default_value_t = 10)]
+    per_group: u32,
+    #[arg(long, default_value_t = 100)]
+    collectors: usize,
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+    #[arg(long, default_value = "consistent-hashing")]
+    strategy: StrategyKind,
+    /// Upstream's benchmark shape: 42 labels, groups of 5, 100 targets a job.
+    #[arg(long)]
+    upstream: bool,
+    /// Without relabel rules.
+    #[arg(long)]
+    unfiltered: bool,
+}
+
+struct Report {
+    out: std::io::Stdout,
+    targets: f64,
+}
+
+impl Report {
+    fn time(&mut self, what: &str, taken: Duration, note: &str) {
+        let per_target = taken.as_nanos() as f64 / self.targets;
+        let line = format!("{what:<44} {:>10.2} ms {per_target:>10.1} ns/target  {note}\n", taken.as_secs_f64() * 1e3);
+        self.line(&line);
+    }
+
+    fn bytes(&mut self, what: &str, bytes: usize) {
+        let line =
+            format!("{what:<44} {:>10.2} MB {:>10.1} B/target\n", bytes as f64 / 1e6, bytes as f64 / self.targets);
+        self.line(&line);
+    }
+
+    fn line(&mut self, line: &str) {
+        // a closed pipe is no reason to stop measuring
+        drop(self.out.write_all(line.as_bytes()));
+    }
+}
+
+fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let start = Instant::now();
+    let result = work();
+    (result, start.elapsed())
+}
+
+fn main() {
+    let args = Args::parse();
+    let workload = match args.upstream {
+        true => Workload::upstream(args.targets),
+        false => Workload::new(SynthOptions {
+            targets: args.targets,
+            jobs: args.jobs,
+            per_group: args.per_group,
+            nodes: 5000,
+            services: 20_000,
+            ..SynthOptions::default()
+        }),
+    };
+    let mut report = Report { out: std::io::stdout(), targets: args.targets as f64 };
+    let before = resident();
+    let table = workload.table(!args.unfiltered);
+    let mut loaded = Loaded::empty(table, args.strategy, collectors(args.collectors), args.threads);
+    ingest(&workload, &loaded, &mut report);
+    steps(&workload, &mut loaded, &mut report);
+    bytes(&loaded, before, &mut report);
+    bodies(&loaded, &mut report);
+}
+
+/// Generates, merges and compacts group by group, so that only what the store keeps stays in memory.
+fn ingest(workload: &Workload, loaded: &Loaded, report: &mut Report) {
+    let (mut merge, mut compact, mut store) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
+    let mut builder = GroupBuilder::new();
+    let writer = loaded.store.writer();
+    for plan in workload.plans() {
+        let group = workload.render(&plan);
+        merge += timed(|| {
+            for target in &group.targets {
+                let mut all: Vec<(&str, &str)> = Vec::with_capacity(group.labels.len() + target.len());
+                all.extend(group.labels.iter().chain(target).map(|(name, value)| (name.as_str(), value.as_str())));
+                all.sort_unstable();
+                black_box(&all);
+            }
+        })
+        .1;
+        compact += timed(|| black_box(build(&mut builder, &group))).1;
+        let change = workload.change(&mut builder, &plan);
+        store += timed(|| writer.apply([change])).1;
+    }
+    report.time("anchor: sorted merge of label references", merge, "");
+    report.time("compact groups", compact, &format!("{:.2} of the merge", compact.as_secs_f64() / merge.as_secs_f64()));
+    report.time("store groups", store, "");
+}
+
+fn step(loaded: &mut Loaded, what: &str, report: &mut Report) -> Duration {
+    let mut phases: Vec<(Phase, Duration)> = Vec::new();
+    let start = Instant::now();
+    let mut last = start;
+    let input = loaded.input.clone();
+    let done = loaded.engine.step_observed(&input, &mut |phase| {
+        let now = Instant::now();
+        phases.push((phase, now - last));
+        last = now;
+    });
+    let taken = start.elapsed();
+    let parts: Vec<String> =
+        phases.iter().map(|(phase, taken)| format!("{phase:?} {:.2}", taken.as_secs_f64() * 1e3)).collect();
+    let note =
+        format!("+{} -{} ~{} moved {} | {}", done.added, done.removed, done.relabelled, done.moved, parts.join(", "));
+    report.time(what, taken, &note);
+    taken
+}
+
+fn steps(workload: &Workload, loaded: &mut Loaded, report: &mut Report) {
+    let full = step(loaded, "step: everything new", report);
+    let (_, again) = timed(|| loaded.feed(workload));
+    report.time("feed of the same groups (generating included)", again, "");
+    step(loaded, "step: nothing changed", report);
+    unchanged(workload, loaded, report);
+
+    let plans: Vec<_> = workload.plans().collect();
+    let mut builder = GroupBuilder::new();
+    let mut churn = |loaded: &mut Loaded, picked: &mut dyn Iterator<Item = usize>, all: bool| {
+        let writer = loaded.store.writer();
+        for at in picked {
+            let mut plan = plans[at].clone();
+            let count = plan.slots.len();
+            for slot in plan.slots.iter_mut().take(if all { count } else { 1 }) {
+                slot.serial += 1;
+            }
+            writer.apply([workload.change(&mut builder, &plan)]);
+        }
+    };
+    let one_pct = (plans.len() / 100).max(1);
+    churn(loaded, &mut (0..one_pct), true);
+    let clustered = step(loaded, "step: 1 % of targets changed, clustered", report);
+    let ratio = |part: Duration| format!("{:9.1} % of a full step\n", part.as_secs_f64() / full.as_secs_f64() * 1e2);
+    report.line(&ratio(clustered));
+    churn(loaded, &mut (0..plans.len()).step_by(10), false);
+    let spread = step(loaded, "step: 1 target in every 10th group changed", report);
+    report.line(&ratio(spread));
+
+    let count = loaded.input.collectors.len();
+    let mut taken: Vec<Duration> = (0..201).map(|round| {
+        loaded.input.collectors = collectors(count + (round + 1) % 2);
+        timed(|| loaded.engine.step(&loaded.input)).1
+    }).collect();
+    taken.sort_unstable();
+    report.time("step: one collector more or less (median)", taken[taken.len() / 2], "");
+    loaded.input.collectors = collectors(count);
+    step(loaded, "step: one collector less", report);
+}
+
+/// The same groups again, as a provider re-sends them: compared by content, not resolved.
+fn unchanged(workload: &Workload, loaded: &mut Loaded, report: &mut Report) {
+    let mut builder = GroupBuilder::new();
+    let changes: Vec<_> = workload.plans().take(20_000).map(|plan| workload.change(&mut builder, &plan)).collect();
+    let groups = changes.len();
+    let writer = loaded.store.writer();
+    let (_, taken) = timed(|| writer.apply(changes));
+    let line = format!("re-sent unchanged: {:.0} ns/group\n", taken.as_nanos() as f64 / groups as f64);
+    report.line(&line);
+}
+
+fn bytes(loaded: &Loaded, before: usize, report: &mut Report) {
+    let snapshot = loaded.engine.snapshots().load();
+    report.bytes("groups", snapshot.group_bytes());
+    report.bytes("records, index, owners, shares", snapshot.table_bytes());
+    report.bytes("resident", resident().saturating_sub(before));
+    let json: u64 =
+        snapshot.jobs().flat_map(|job| job.shares().map(|(_, share)| share.content_length()).collect::<Vec<_>>()).sum();
+    report.bytes("JSON of all bodies", json as usize);
+}
+
+fn bodies(loaded: &Loaded, report: &mut Report) {
+    let snapshot = loaded.engine.snapshots().load();
+    let shares: Vec<_> = snapshot.jobs().flat_map(|job| job.shares().map(|(_, share)| share)).collect();
+    let (_, pieces) = timed(|| {
+        for share in &shares {
+            for piece in share.body() {
+                black_box(&piece);
+            }
+        }
+    });
+    report.time("render all bodies in pieces", pieces, &format!("{} bodies", shares.len()));
+    // the anchor copies a tenth at a time, so that the copies fit beside a million targets
+    let (mut copy, mut copied) = (Duration::ZERO, 0);
+    for part in shares.chunks(shares.len() / 10 + 1) {
+        let whole: Vec<String> = part
+            .iter()
+            .map(|share| share.body().map(|piece| String::from_utf8_lossy(&piece).into_owned()).collect())
+            .collect();
+        copied += whole.len();
+        copy += timed(|| whole.iter().map(|body| black_box(body.clone()).len()).sum::<usize>()).1;
+    }
+    report.time(
+        "anchor: copy all bodies, fresh allocations",
+        copy,
+        &format!("{copied} bodies; rendering is {:.2} of it", pieces.as_secs_f64() / copy.as_secs_f64()),
+    );
+    let (_, etags) = timed(|| shares.iter().fold(0, |all, share| all ^ share.etag()));
+    report.time("fold all ETags", etags, "");
+}
