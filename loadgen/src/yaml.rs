@@ -42,12 +42,15 @@ struct Reader<'a, T: granit_parser::BorrowedInput<'a>> {
 
 impl<'a, T: granit_parser::BorrowedInput<'a>> Reader<'a, T> {
     fn next(&mut self) -> Result<Event<'a>, YamlError> {
-        match self.parser.next_event() {
-            None => Ok(Event::StreamEnd),
-            Some(Err(error)) => Err(YamlError::Syntax(error.to_string())),
-            Some(Ok((event, span))) => {
-                self.line = span.start.line();
-                Ok(event)
+        loop {
+            match self.parser.next_event() {
+                None => return Ok(Event::StreamEnd),
+                Some(Err(error)) => return Err(YamlError::Syntax(error.to_string())),
+                Some(Ok((Event::Comment(..), _))) => {}
+                Some(Ok((event, span))) => {
+                    self.line = span.start.line();
+                    return Ok(event);
+                }
             }
         }
     }
@@ -110,7 +113,7 @@ mod tests {
 
     #[test]
     fn yaml_becomes_json() {
-        let text = "a: 1\nb: [x, 'true', true, 1.5, ~]\nc:\n- d: 10s\n  e: {}\n-\nf: |\n  two\n  lines\n";
+        let text = "# top\na: 1 # end\nb: [x, 'true', true, 1.5, ~]\nc:\n# between\n- d: 10s\n  e: {}\n-\nf: |\n  two\n  lines\n";
         let expected = json!({"a": 1, "b": ["x", "true", true, 1.5, null], "c": [{"d": "10s", "e": {}}, null], "f": "two\nlines\n"});
         assert_eq!(parse(text).unwrap(), expected);
         assert_eq!(parse("").unwrap(), Value::Null);

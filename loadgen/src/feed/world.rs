@@ -216,13 +216,15 @@ mod tests {
         }
     }
 
+    type Edit<'a> = &'a dyn Fn(&mut World, &mut WorldChange);
+
     #[test]
     fn the_truth_follows_every_kind_of_change() {
         for profile in [Profile::Endpointslice, Profile::Pod, Profile::Node, Profile::Static, Profile::UpstreamBench] {
             let mut world = mk_world(profile);
             let mut truth = sorted(world.fingerprints(1));
             let slot = world.slots(1, 0)[0];
-            let edits: [&dyn Fn(&mut World, &mut WorldChange); 4] = [
+            let edits: [Edit<'_>; 4] = [
                 &|world, change| world.replace_pod(1, 0, 3, 7, change),
                 &|world, change| world.touch_labels(1, 1, change),
                 &|world, change| world.remove(1, 0, 0, change),

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::duration;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde_json::Value;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
@@ -90,8 +91,8 @@ fn check(job: &str, config: &Value) -> Result<(), JobListError> {
             }
         }
     }
-    let seconds = |key: &str| config.get(key).and_then(Value::as_str).and_then(seconds);
-    match (seconds("scrape_interval"), seconds("scrape_timeout")) {
+    let time = |key: &str| config.get(key).and_then(Value::as_str).and_then(duration::parse);
+    match (time("scrape_interval"), time("scrape_timeout")) {
         (Some(interval), Some(timeout)) if timeout > interval => fail("scrape timeout greater than scrape interval"),
         _ => Ok(()),
     }
@@ -118,30 +119,6 @@ fn bad_rule(rule: &Value) -> Option<String> {
     }
     let equal = matches!(action.as_str(), "keepequal" | "dropequal");
     (equal && rule.contains_key("regex")).then(|| format!("regex given with action {action}"))
-}
-
-/// A Prometheus duration (`1m30s`) in seconds; none if it is not one.
-fn seconds(text: &str) -> Option<f64> {
-    let (mut total, mut rest) = (0.0, text);
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
-        let number: f64 = rest[..digits].parse().ok()?;
-        rest = &rest[digits..];
-        let unit = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
-        let factor = match &rest[..unit] {
-            "ms" => 0.001,
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3600.0,
-            "d" => 86_400.0,
-            "w" => 604_800.0,
-            "y" => 31_536_000.0,
-            _ => return None,
-        };
-        total += number * factor;
-        rest = &rest[unit..];
-    }
-    Some(total)
 }
 
 /// A JSON object whose keys must be unique, as YAML demands.

@@ -1,0 +1,191 @@
+//! Allocator processes under test.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, bail};
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::client::{Asking, Client};
+use crate::loopback::Endpoint;
+
+/// Time between looks at `/readyz`.
+const READY_POLL: Duration = Duration::from_millis(20);
+/// Longest wait for an exit after SIGTERM: Kubernetes' default grace period.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(30);
+/// Bytes of its log shown when it fails.
+const LOG_TAIL: usize = 2000;
+
+/// One instance: its address stays, its process comes and goes.
+#[derive(Debug)]
+pub(super) struct Instance {
+    number: usize,
+    address: SocketAddr,
+    command: Vec<String>,
+    log: PathBuf,
+    child: Option<Child>,
+}
+
+impl Instance {
+    /// Reserves a port and fills the command's `{config}` and `{listen}`.
+    pub(super) fn new(number: usize, command: &str, config: &Path, directory: &Path) -> anyhow::Result<Self> {
+        // free again when the listener is dropped, and not given out by the kernel again soon
+        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        let fill = |word: String| {
+            word.replace("{config}", &config.to_string_lossy()).replace("{listen}", &address.to_string())
+        };
+        let command: Vec<String> = split_command(command)?.into_iter().map(fill).collect();
+        if command.is_empty() {
+            bail!("the command is empty");
+        }
+        let log = directory.join(format!("allocator-{number}.log"));
+        Ok(Instance { number, address, command, log, child: None })
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Starts the process; gives its process id.
+    pub(super) fn start(&mut self) -> anyhow::Result<u32> {
+        if self.child.is_some() {
+            bail!("allocator {} runs already", self.number);
+        }
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(&self.log)?;
+        let child = Command::new(&self.command[0])
+            .args(&self.command[1..])
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("start {:?}", self.command[0]))?;
+        let pid = child.id().ok_or_else(|| anyhow!("allocator {} ended at once", self.number))?;
+        self.child = Some(child);
+        Ok(pid)
+    }
+
+    /// Waits for `/readyz` to answer 200.
+    pub(super) async fn ready(&mut self, limit: Duration) -> anyhow::Result<()> {
+        let start = Instant::now();
+        loop {
+            if is_ready(self.address).await {
+                return Ok(());
+            }
+            let child = self.child.as_mut().ok_or_else(|| anyhow!("allocator {} does not run", self.number))?;
+            if let Some(status) = child.try_wait()? {
+                bail!(
+                    "allocator {} exited ({status}) before it was ready; its log ends:\n{}",
+                    self.number,
+                    self.tail()
+                );
+            }
+            if start.elapsed() > limit {
+                bail!("allocator {} not ready after {limit:?}; its log ends:\n{}", self.number, self.tail());
+            }
+            sleep(READY_POLL).await;
+        }
+    }
+
+    /// SIGKILL.
+    pub(super) async fn kill(&mut self) -> anyhow::Result<()> {
+        let mut child = self.child.take().ok_or_else(|| anyhow!("allocator {} does not run", self.number))?;
+        child.kill().await?;
+        Ok(())
+    }
+
+    /// SIGTERM, then waits for exit code 0.
+    pub(super) async fn terminate(&mut self) -> anyhow::Result<Duration> {
+        let mut child = self.child.take().ok_or_else(|| anyhow!("allocator {} does not run", self.number))?;
+        let pid = child.id().ok_or_else(|| anyhow!("allocator {} is gone already", self.number))?;
+        let start = Instant::now();
+        // the shell's built-in kill: no unsafe code and no package needed for one signal
+        let sent = Command::new("sh").args(["-c", &format!("kill -TERM {pid}")]).status().await?;
+        if !sent.success() {
+            bail!("no SIGTERM could be sent to allocator {}", self.number);
+        }
+        let status = timeout(EXIT_TIMEOUT, child.wait()).await;
+        let status =
+            status.map_err(|_| anyhow!("allocator {} still runs {EXIT_TIMEOUT:?} after SIGTERM", self.number))??;
+        if !status.success() {
+            bail!("allocator {} exited with {status} on SIGTERM; its log ends:\n{}", self.number, self.tail());
+        }
+        Ok(start.elapsed())
+    }
+
+    fn tail(&self) -> String {
+        let log = std::fs::read(&self.log).unwrap_or_default();
+        String::from_utf8_lossy(&log[log.len().saturating_sub(LOG_TAIL)..]).into_owned()
+    }
+}
+
+/// Whether `/readyz` answers 200 within a second.
+pub(super) async fn is_ready(address: SocketAddr) -> bool {
+    let endpoint = Endpoint { address, authority: address.to_string(), prefix: String::new() };
+    let mut client = Client::new(Arc::new(endpoint), None, Arc::default());
+    let answer = timeout(Duration::from_secs(1), client.get("/readyz", Asking::Targets)).await;
+    matches!(answer, Ok(Ok(answer)) if answer.status == 200)
+}
+
+/// Splits a command line at white space; single and double quotes keep words together.
+fn split_command(command: &str) -> anyhow::Result<Vec<String>> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    for character in command.chars() {
+        match (quote, character) {
+            (Some(open), _) if open == character => quote = None,
+            (None, '\'' | '"') => {
+                quote = Some(character);
+                word.get_or_insert_default();
+            }
+            (None, _) if character.is_whitespace() => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(character),
+        }
+    }
+    if quote.is_some() {
+        bail!("the command has an open quote: {command}");
+    }
+    words.extend(word);
+    Ok(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_split_like_a_shell_does() {
+        let words = split_command("a  --x='b c' \"d\" ''").unwrap();
+        assert_eq!(words, ["a", "--x=b c", "d", ""]);
+        assert!(split_command("a 'b").is_err());
+    }
+
+    #[tokio::test]
+    async fn an_allocator_that_fails_is_shown_with_its_log() {
+        let directory = tempfile::tempdir().unwrap();
+        let command = "sh -c 'echo cannot read {config}; exit 3'";
+        let mut instance = Instance::new(0, command, Path::new("/c.yaml"), directory.path()).unwrap();
+        instance.start().unwrap();
+        let error = instance.ready(Duration::from_secs(20)).await.unwrap_err().to_string();
+        assert!(error.contains("exit status: 3") && error.contains("cannot read /c.yaml"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn terminate_wants_exit_code_zero() {
+        let directory = tempfile::tempdir().unwrap();
+        for (trap, good) in [("exit 0", true), ("exit 4", false)] {
+            // the shell tells through the log that its trap is set
+            let command = format!("sh -c 'trap \"{trap}\" TERM; echo set; while true; do sleep 0.01; done'");
+            let mut instance = Instance::new(0, &command, Path::new("/c"), directory.path()).unwrap();
+            instance.start().unwrap();
+            while !instance.tail().ends_with("set\n") {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(instance.terminate().await.is_ok(), good, "{trap}");
+            std::fs::remove_file(&instance.log).unwrap();
+        }
+    }
+}
