@@ -1,5 +1,6 @@
 //! Targets as an http_sd server, one URL per job, which can also misbehave.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -51,7 +52,8 @@ impl HttpFeed {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         let (mode, modes) = watch::channel(FeedMode::Serve);
         let feed = HttpFeed { address: listener.local_addr()?, mode, stop: CancellationToken::new() };
-        tokio::spawn(feed.stop.clone().run_until_cancelled_owned(accept(listener, world, modes)));
+        let served = Arc::new(Served { world, bodies: Mutex::default() });
+        tokio::spawn(feed.stop.clone().run_until_cancelled_owned(accept(listener, served, modes)));
         Ok(feed)
     }
 
@@ -72,18 +74,44 @@ impl Drop for HttpFeed {
     }
 }
 
-async fn accept(listener: TcpListener, world: Arc<Mutex<World>>, modes: watch::Receiver<FeedMode>) {
+/// The world and the bodies made of it: an allocator asks far more often than jobs change.
+#[derive(Debug)]
+struct Served {
+    world: Arc<Mutex<World>>,
+    /// Per job: version and body.
+    bodies: Mutex<HashMap<u32, (u64, Bytes)>>,
+}
+
+impl Served {
+    fn body(&self, job: u32) -> Option<Bytes> {
+        let world = lock(&self.world);
+        if job >= world.synth().jobs() {
+            return None;
+        }
+        let (version, mut bodies) = (world.version(job), lock(&self.bodies));
+        match bodies.get(&job) {
+            Some((made, body)) if *made == version => Some(body.clone()),
+            _ => {
+                let body = Bytes::from(job_json(&world, job));
+                bodies.insert(job, (version, body.clone()));
+                Some(body)
+            }
+        }
+    }
+}
+
+async fn accept(listener: TcpListener, served: Arc<Served>, modes: watch::Receiver<FeedMode>) {
     let mut connections = tokio::task::JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 // out of descriptors or reset in the queue: the next one may work
                 let Ok((stream, _)) = accepted else { continue };
-                let (world, modes) = (world.clone(), modes.clone());
-                let service = service_fn(move |request| answer(request, world.clone(), modes.clone()));
+                let (served, modes) = (served.clone(), modes.clone());
+                let service = service_fn(move |request| answer(request, served.clone(), modes.clone()));
                 connections.spawn(async move {
-                    let served = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-                    served.await.ok();
+                    let ended = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+                    ended.await.ok();
                 });
             }
             Some(_) = connections.join_next() => {}
@@ -93,7 +121,7 @@ async fn accept(listener: TcpListener, world: Arc<Mutex<World>>, modes: watch::R
 
 async fn answer(
     request: http::Request<hyper::body::Incoming>,
-    world: Arc<Mutex<World>>,
+    served: Arc<Served>,
     mut modes: watch::Receiver<FeedMode>,
 ) -> Result<http::Response<Full<Bytes>>, Infallible> {
     let mode = match modes.wait_for(|mode| *mode != FeedMode::Hang).await {
@@ -105,10 +133,10 @@ async fn answer(
         (FeedMode::Fail, _) => (500, "text/plain", Bytes::from_static(b"broken\n")),
         (FeedMode::Garbage, _) => (200, "application/json", Bytes::from_static(b"[{\"targets\":")),
         (FeedMode::Empty, _) => (200, "application/json", Bytes::from_static(b"[]")),
-        (_, Some(job)) if job < lock(&world).synth().jobs() => {
-            (200, "application/json", Bytes::from(job_json(&lock(&world), job)))
-        }
-        _ => (404, "text/plain", Bytes::from_static(b"no such job\n")),
+        (_, job) => match job.and_then(|job| served.body(job)) {
+            Some(body) => (200, "application/json", body),
+            None => (404, "text/plain", Bytes::from_static(b"no such job\n")),
+        },
     };
     let response = http::Response::builder().status(status).header("Content-Type", content_type);
     Ok(response.body(Full::new(body)).expect("constant status and header are valid"))
@@ -130,6 +158,8 @@ mod tests {
         let served = get("/jobs/3").await;
         assert_eq!((served.status, served.body), (200, job_json(&lock(&world), 3).into()));
         assert_eq!(get("/jobs/10").await.status, 404);
+        lock(&world).touch_labels(3, 0, &mut crate::feed::WorldChange::default());
+        assert_eq!(get("/jobs/3").await.body, job_json(&lock(&world), 3), "a change is served at once");
         for (mode, status, body) in [
             (FeedMode::Fail, 500, "broken\n"),
             (FeedMode::Garbage, 200, "[{\"targets\":"),

@@ -34,18 +34,24 @@ impl WorldChange {
 pub struct World {
     synth: Synth,
     jobs: Vec<Vec<GroupPlan>>,
+    versions: Vec<u64>,
 }
 
 impl World {
     /// The cluster before any change.
     pub fn new(synth: Synth) -> Self {
         let plans = |job| (0..synth.job_groups(job)).map(|group| synth.plan(job, group)).collect();
-        World { jobs: (0..synth.jobs()).map(plans).collect(), synth }
+        World { jobs: (0..synth.jobs()).map(plans).collect(), versions: vec![0; synth.jobs() as usize], synth }
     }
 
     /// What it is made of.
     pub fn synth(&self) -> &Synth {
         &self.synth
+    }
+
+    /// Goes up with every change of the job.
+    pub fn version(&self, job: u32) -> u64 {
+        self.versions[job as usize]
     }
 
     /// The groups of one job, in order.
@@ -133,6 +139,7 @@ impl World {
                 Some(_) => {}
             }
         }
+        self.versions[job as usize] += 1;
         change.jobs.insert(job);
     }
 }

@@ -58,6 +58,7 @@ fn latency(report: &Report, path: &Path) -> Drawn {
         .build_cartesian_2d((1.0..right).log_scale(), (bottom..top).log_scale())?;
     chart
         .configure_mesh()
+        .max_light_lines(0)
         .x_desc("percentile")
         .y_desc("ms from intended send time")
         .x_label_formatter(&|x| percentile(*x))
@@ -83,7 +84,7 @@ fn load(report: &Report, path: &Path) -> Drawn {
     root.fill(&WHITE)?;
     let caption = format!("{}: targets per collector, max/mean {:.2}", report.name, report.fleet.max_over_mean);
     let mut chart = framed(&root, &caption).build_cartesian_2d(0.0..right, 0.0..top)?;
-    chart.configure_mesh().disable_x_mesh().x_desc("collector, by load").y_desc("targets").draw()?;
+    chart.configure_mesh().max_light_lines(0).disable_x_mesh().x_desc("collector, by load").y_desc("targets").draw()?;
     chart.draw_series(loads.iter().enumerate().map(|(at, load)| {
         Rectangle::new([(at as f64 + 0.05, 0.0), (at as f64 + 0.95, *load as f64)], BLUE.mix(0.6).filled())
     }))?;
@@ -118,7 +119,7 @@ fn over_time(report: &Report, path: &Path, what: &str, unit: &str, lines: &[Line
     let root = SVGBackend::new(path, SIZE).into_drawing_area();
     root.fill(&WHITE)?;
     let mut chart = framed(&root, &format!("{}: {what}", report.name)).build_cartesian_2d(0.0..right, 0.0..top)?;
-    chart.configure_mesh().x_desc("seconds").y_desc(unit).draw()?;
+    chart.configure_mesh().max_light_lines(0).x_desc("seconds").y_desc(unit).draw()?;
     for (name, colour, of) in lines {
         let points = report.series.iter().map(|sample| (sample.t, of(sample)));
         let colour = *colour;

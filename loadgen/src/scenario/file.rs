@@ -76,7 +76,7 @@ pub enum Feed {
     /// file_sd files.
     #[default]
     File,
-    /// An http_sd server, asked every second.
+    /// An http_sd server, asked every two seconds.
     Http,
 }
 

@@ -25,6 +25,8 @@ use crate::synth::Synth;
 
 /// Time between changes while churning.
 const CHURN_TICK: Duration = Duration::from_millis(200);
+/// How often the allocator asks the http feed, and its timeout there.
+const HTTP_FEED_REFRESH: Duration = Duration::from_secs(2);
 
 /// What a run needs beside the scenario.
 #[derive(Debug, Clone)]
@@ -326,7 +328,7 @@ async fn feed(
 ) -> anyhow::Result<(Option<FileFeed>, Option<HttpFeed>, TargetSource)> {
     if scenario.feed == Feed::Http {
         let feed = HttpFeed::start(0, world.clone()).await?;
-        let source = TargetSource::Http { address: feed.address(), refresh: Duration::from_secs(1) };
+        let source = TargetSource::Http { address: feed.address(), refresh: HTTP_FEED_REFRESH };
         return Ok((None, Some(feed), source));
     }
     let files = FileFeed::new(&directory.join("targets"))?;
