@@ -188,7 +188,7 @@ fn take_sample(samples: &Mutex<Samples>, ledger: &Mutex<Ledger>, stats: &Stats, 
     let now = lock(ledger).now();
     let mut samples = lock(samples);
     samples.taken += 1;
-    if !always && samples.taken % samples.keep_every != 0 {
+    if !always && !samples.taken.is_multiple_of(samples.keep_every) {
         return;
     }
     let alive: Vec<(u32, Usage)> = samples.alive.iter().filter_map(|pid| Some((*pid, usage(*pid)?))).collect();

@@ -1,5 +1,7 @@
 //! The binary from outside, against the toy allocator of `examples/`.
 
+#![allow(clippy::unwrap_used, reason = "test helpers are tests too")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output};
 
