@@ -172,3 +172,32 @@ impl Service<Request<Incoming>> for Requests {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ta_engine::{Engine, EngineOptions, StrategyKind, TargetStore};
+
+    use super::*;
+    use crate::health::Health;
+    use crate::http::{NoStatus, Options, State};
+    use crate::metrics::{Identity, Metrics};
+
+    #[tokio::test]
+    async fn a_parked_connection_is_small() {
+        let engine = Engine::new(&EngineOptions::default(), TargetStore::new()).unwrap();
+        let identity = Identity { strategy: StrategyKind::default(), service_name: String::new() };
+        let router = Router::new(State {
+            snapshots: engine.snapshots(),
+            health: Health::new(),
+            metrics: Metrics::new(identity).unwrap(),
+            status: Arc::new(NoStatus),
+            options: Options::default(),
+        });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (_stop, stopping) = watch::channel(false);
+        let parked = run(stream, router, Arc::new(Limits::default()), stopping);
+        // ten thousands of them are nothing unusual
+        assert!(size_of_val(&parked) <= 1024, "{} bytes", size_of_val(&parked));
+    }
+}

@@ -63,6 +63,8 @@ pub(crate) fn html(status: StatusCode, page: Markup) -> Response<Body> {
     let mut response = with_type(status, HTML, Bytes::from(page.into_string()));
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response.headers_mut().insert(CONTENT_SECURITY_POLICY, CSP);
+    // two of the pages share their address with JSON
+    insert_static(&mut response, VARY, "Accept");
     response
 }
 
