@@ -3,6 +3,7 @@
 //! No I/O, no clock, no async: everything here is a function of its arguments.
 
 mod collector;
+pub mod cr;
 mod duration;
 pub mod group;
 pub mod job_table;

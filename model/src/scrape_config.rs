@@ -11,13 +11,14 @@ mod protocols;
 mod render;
 mod rules;
 mod sd;
-mod selector;
+pub(crate) mod selector;
 mod types;
-mod url;
+pub(crate) mod url;
 
 pub use decode::{Decoded, DecodedJob, PrometheusConfig, decode, decode_job};
 pub use global::GlobalConfig;
 pub use groups::{GroupsError, decode_groups_json, decode_groups_yaml};
+pub(crate) use http_client::read_http_client;
 pub use mechanisms::UNSUPPORTED_SD_KEYS;
 pub use render::{render_all, render_job};
 pub use types::*;

@@ -5,6 +5,7 @@
 
 mod decode;
 mod durations;
+mod emit;
 mod parse;
 mod resolve;
 mod suggest;
@@ -14,7 +15,8 @@ use std::borrow::Cow;
 
 pub use decode::{Decoder, Dialect, Fields, Problem, Problems, Strings};
 pub use durations::GoDuration;
-pub use parse::{DuplicateKey, YamlError, parse};
+pub use emit::emit;
+pub use parse::{DuplicateKey, YamlError, parse, parse_all};
 pub use resolve::{Resolved, format_float};
 pub use suggest::suggest;
 pub use values::Decode;

@@ -110,7 +110,7 @@ fn check_requirement(requirement: &str) -> Result<(), String> {
 }
 
 /// `[prefix/]name`, the name at most 63 of `[A-Za-z0-9_.-]` with alphanumerics at both ends.
-fn check_key(key: &str) -> Result<(), String> {
+pub(crate) fn check_key(key: &str) -> Result<(), String> {
     let (prefix, name) = key.split_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
     let prefix_ok = prefix.is_none_or(|prefix| {
         let label = |label: &str| is_name(label) && !label.contains('_') && label.to_ascii_lowercase() == label;
@@ -126,7 +126,7 @@ fn check_value(requirement: &str, value: &str) -> Result<(), String> {
     Err(unparsable(requirement, &format!("{value:?} is not a label value")))
 }
 
-fn is_name(text: &str) -> bool {
+pub(crate) fn is_name(text: &str) -> bool {
     let bytes = text.as_bytes();
     let inner = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
     bytes.len() <= 63

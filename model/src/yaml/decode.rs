@@ -23,6 +23,8 @@ pub enum Dialect {
     /// The allocator's own file (mapstructure): keys match exactly or else without regard to letter case, only strings
     /// are strings, null leaves the default.
     Allocator,
+    /// Kubernetes objects (JSON into structs): keys match exactly, only strings are strings, null leaves the default.
+    Kubernetes,
 }
 
 /// Something wrong, or worth a warning, at one place of a file.
@@ -201,8 +203,8 @@ impl Decoder {
         match (self.dialect, scalar.resolve()) {
             (Dialect::Prometheus(_), Resolved::Null) => Some(String::new()),
             (Dialect::Prometheus(strings), _) => Some(scalar.string(strings).into_owned()),
-            (Dialect::Allocator, Resolved::Str) => Some(scalar.text.clone().into()),
-            (Dialect::Allocator, _) => {
+            (Dialect::Allocator | Dialect::Kubernetes, Resolved::Str) => Some(scalar.text.clone().into()),
+            (Dialect::Allocator | Dialect::Kubernetes, _) => {
                 self.mismatch(node, "string (quote it)");
                 None
             }
@@ -213,7 +215,7 @@ impl Decoder {
     pub(crate) fn key_text(&self, key: &Scalar) -> String {
         match self.dialect {
             Dialect::Prometheus(strings) => key.string(strings).into_owned(),
-            Dialect::Allocator => key.text.clone().into(),
+            Dialect::Allocator | Dialect::Kubernetes => key.text.clone().into(),
         }
     }
 }
@@ -242,6 +244,7 @@ impl<'n> Fields<'_, 'n> {
     fn position(&self, key: &str) -> Option<usize> {
         match self.decoder.dialect {
             Dialect::Prometheus(strings) => self.entries.iter().rposition(|entry| entry.key.string(strings) == key),
+            Dialect::Kubernetes => self.entries.iter().position(|entry| &*entry.key.text == key),
             Dialect::Allocator => {
                 let exact = self.entries.iter().position(|entry| &*entry.key.text == key);
                 exact.or_else(|| self.entries.iter().position(|entry| entry.key.text.eq_ignore_ascii_case(key)))
@@ -263,7 +266,7 @@ impl<'n> Fields<'_, 'n> {
     ) {
         let Some(node) = self.node(key) else { return };
         if node.is_null() {
-            if self.decoder.dialect != Dialect::Allocator {
+            if matches!(self.decoder.dialect, Dialect::Prometheus(_)) {
                 *target = T::default();
             }
         } else if let Some(value) = self.decoder.at_key(key, |decoder| read(decoder, node)) {

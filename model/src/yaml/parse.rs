@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use granit_parser::{Event, Parser, ScalarStyle, Span, Tag};
+use granit_parser::{Event, Parser, ScalarStyle, Span, StrInput, Tag};
 
 use super::{Document, Entry, Node, Resolved, Scalar, Value};
 
@@ -41,19 +41,51 @@ pub struct DuplicateKey {
 /// Syntax errors, unknown aliases, merges of something else than mappings, keys that are not scalars, and nesting or
 /// aliasing beyond what a configuration needs.
 pub fn parse(text: &str) -> Result<Document, YamlError> {
-    let options = granit_parser::options! { emit_comments: false, block_scalar_eof_without_line_feed: true };
-    let mut builder = Builder::new(text.len());
-    for event in Parser::new_from_str_with_options(text, options) {
-        let (event, span) = event.map_err(|error| {
-            let (line, column) = (error.marker().line(), error.marker().col() + 1);
-            YamlError { line, column, message: error.info() }
-        })?;
-        if builder.event(event, &span)? {
-            break;
-        }
+    let first = Documents::new(text).next().transpose()?;
+    Ok(first.unwrap_or_else(|| Builder::new(0).document()))
+}
+
+/// Parses every document of `text`, in order; anchors end with their document.
+///
+/// # Errors
+/// As [`parse`]; what stands before the error is lost with it.
+pub fn parse_all(text: &str) -> Result<Vec<Document>, YamlError> {
+    Documents::new(text).collect()
+}
+
+/// The documents of a text, one by one.
+struct Documents<'t> {
+    events: Parser<'t, StrInput<'t>>,
+    text_len: usize,
+}
+
+impl<'t> Documents<'t> {
+    fn new(text: &'t str) -> Self {
+        let options = granit_parser::options! { emit_comments: false, block_scalar_eof_without_line_feed: true };
+        Self { events: Parser::new_from_str_with_options(text, options), text_len: text.len() }
     }
-    let null = Node { line: 1, column: 1, value: Value::Scalar(Scalar { text: "".into(), quoted: false }) };
-    Ok(Document { root: builder.root.unwrap_or(null), duplicate_keys: builder.duplicates })
+
+    fn read(&mut self) -> Result<Option<Document>, YamlError> {
+        let mut builder = Builder::new(self.text_len);
+        for event in self.events.by_ref() {
+            let (event, span) = event.map_err(|error| {
+                let (line, column) = (error.marker().line(), error.marker().col() + 1);
+                YamlError { line, column, message: error.info() }
+            })?;
+            if builder.event(event, &span)? {
+                return Ok(Some(builder.document()));
+            }
+        }
+        Ok(builder.root.is_some().then(|| builder.document()))
+    }
+}
+
+impl Iterator for Documents<'_> {
+    type Item = Result<Document, YamlError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.read().transpose()
+    }
 }
 
 impl Node {
@@ -119,7 +151,12 @@ impl Builder {
         }
     }
 
-    /// Takes one event; true once the first document is complete.
+    fn document(self) -> Document {
+        let null = Node { line: 1, column: 1, value: Value::Scalar(Scalar { text: "".into(), quoted: false }) };
+        Document { root: self.root.unwrap_or(null), duplicate_keys: self.duplicates }
+    }
+
+    /// Takes one event; true once the document is complete.
     fn event(&mut self, event: Event<'_>, span: &Span) -> Result<bool, YamlError> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
