@@ -163,6 +163,9 @@ pub struct Listener {
 impl Listener {
     /// Watches exactly `directories` from now on. Blocks for system calls; call it from where blocking is allowed.
     pub fn watch(&mut self, directories: BTreeSet<PathBuf>) {
+        // events name absolute paths, whatever was asked for
+        let absolute = |directory: PathBuf| std::path::absolute(&directory).unwrap_or(directory);
+        let directories: BTreeSet<_> = directories.into_iter().map(absolute).collect();
         let left: BTreeSet<_> = self.directories.difference(&directories).cloned().collect();
         {
             let mut listeners = lock(&self.watcher.0.listeners);

@@ -68,6 +68,18 @@ async fn changes_shorter_lists_new_and_vanished_files_are_noticed() {
 }
 
 #[tokio::test]
+async fn changes_below_a_relative_path_are_noticed() {
+    let directory = TempDir::new().unwrap();
+    put(&directory, "a.yml", "- targets: [x:1]");
+    let up = "../".repeat(std::env::current_dir().unwrap().components().count() - 1);
+    let relative = format!("{up}{}", path(&directory, "*.yml").trim_start_matches('/'));
+    let discovery = Discovery::start(vec![("a", vec![mk_file(&[relative])])]);
+    discovery.sink.until_addresses("a", &["x:1"]).await;
+    put(&directory, "b.yml", "- targets: [y:1]");
+    discovery.sink.until_addresses("a", &["x:1", "y:1"]).await;
+}
+
+#[tokio::test]
 async fn a_broken_file_keeps_its_targets_and_costs_no_other_file_anything() {
     let directory = TempDir::new().unwrap();
     put(&directory, "a.json", r#"[{"targets": ["x:1"]}]"#);
