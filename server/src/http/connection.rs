@@ -106,6 +106,8 @@ async fn active(
     let parts = connection.into_parts();
     let mut stream = parts.io.into_inner().into_stream();
     match end {
+        // an empty buffer still has its 8 KB behind it
+        End::Idle if parts.read_buf.is_empty() => Some(Parked { stream, ahead: Bytes::new() }),
         End::Idle => Some(Parked { stream, ahead: parts.read_buf }),
         End::Closed => {
             // says goodbye before the socket goes: what was sent must still arrive
