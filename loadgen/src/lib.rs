@@ -19,3 +19,16 @@ pub mod synth;
 pub mod yaml;
 
 pub use rng::Rng;
+
+/// Waits for Ctrl-C or SIGTERM: both end a run properly, with its report and without leaving processes behind.
+pub(crate) async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        },
+        // no handler can be installed: Ctrl-C alone
+        Err(_) => drop(tokio::signal::ctrl_c().await),
+    }
+}

@@ -112,7 +112,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<bool> {
     let ended = tokio::select! {
         () = measure(&args, &mut session) => "duration",
         () = stop.cancelled() => "max-requests",
-        _ = tokio::signal::ctrl_c() => "interrupt",
+        () = crate::interrupted() => "interrupt",
         Err(error) = follower(truth.as_mut()) => return Err(error.context("follow the truth file")),
     };
     let mut report = session.report("collectors", &args.endpoint, ended);

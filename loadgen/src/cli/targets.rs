@@ -89,7 +89,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         let run = live(&args, &world, files.as_ref(), &mut truth, &progress);
         tokio::select! {
             done = run => done?,
-            _ = tokio::signal::ctrl_c() => {}
+            () = crate::interrupted() => {}
         }
     }
     progress.finish_and_clear();

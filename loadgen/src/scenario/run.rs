@@ -56,7 +56,7 @@ pub async fn run(
             Ok(Ok(())) => "steps done".to_owned(),
         },
         () = stop.cancelled() => "max-requests".to_owned(),
-        _ = tokio::signal::ctrl_c() => "interrupt".to_owned(),
+        () = crate::interrupted() => "interrupt".to_owned(),
     };
     let mut report = stage.session.report("scenario", &scenario.name, &ended);
     stage.end().await;
