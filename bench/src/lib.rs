@@ -82,9 +82,9 @@ impl Workload {
         let rules = relabel_rules_yaml(&relabel_rules(self.synth.options().profile), 2);
         let mut text = String::from("scrape_configs:\n");
         for name in &self.names {
-            let _ = writeln!(text, "- job_name: {name:?}");
+            writeln!(text, "- job_name: {name:?}").expect("a String takes every write");
             if filter {
-                let _ = writeln!(text, "  relabel_configs:\n{rules}");
+                writeln!(text, "  relabel_configs:\n{rules}").expect("a String takes every write");
             }
         }
         let document = parse(&text).expect("well-formed YAML");

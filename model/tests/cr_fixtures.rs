@@ -1,4 +1,5 @@
 //! Every case of `testdata/prometheus-crs` and `testdata/prometheus-crs-rejected` (their READMEs say how they were made).
+#![allow(clippy::unwrap_used)] // helpers of tests count as no tests to clippy
 
 use std::fs;
 use std::path::{Path, PathBuf};

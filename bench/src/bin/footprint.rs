@@ -165,10 +165,12 @@ fn steps(workload: &Workload, loaded: &mut Loaded, report: &mut Report) {
     report.line(&ratio(spread));
 
     let count = loaded.input.collectors.len();
-    let mut taken: Vec<Duration> = (0..201).map(|round| {
-        loaded.input.collectors = collectors(count + (round + 1) % 2);
-        timed(|| loaded.engine.step(&loaded.input)).1
-    }).collect();
+    let mut taken: Vec<Duration> = (0..201)
+        .map(|round| {
+            loaded.input.collectors = collectors(count + (round + 1) % 2);
+            timed(|| loaded.engine.step(&loaded.input)).1
+        })
+        .collect();
     taken.sort_unstable();
     report.time("step: one collector more or less (median)", taken[taken.len() / 2], "");
     loaded.input.collectors = collectors(count);
