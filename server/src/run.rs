@@ -101,6 +101,7 @@ async fn serve(config: Config, env: &Environment, limits: Limits) -> anyhow::Res
         first.send(()).ok(); // nobody waits if the program has failed meanwhile
         let (name, code) = signals.next().await;
         tracing::warn!(signal = name, "asked again: stopping at once");
+        #[expect(clippy::disallowed_methods, reason = "asked twice: nothing is worth waiting for any more")]
         std::process::exit(code);
     };
     tokio::select! {
