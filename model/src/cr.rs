@@ -17,6 +17,7 @@ mod class;
 mod cluster;
 mod copied;
 mod decode;
+mod explain;
 mod generate;
 mod http;
 mod load;
@@ -39,6 +40,7 @@ mod types;
 
 pub use cluster::{ContainerPort, Pod, Service, ServicePort};
 pub use decode::Invalid;
+pub use explain::{Answer, Explanation, Step, explain};
 pub use generate::{Context, DeniedJob, Outcome, Rejected, generate, sections};
 pub use lookup::{Lookup, LookupError, Reference, ValueKind};
 pub use manifests::{ManifestError, split};

@@ -16,10 +16,10 @@ const PROTOCOLS: [&str; 4] =
 fn mk_case(text: &str) -> (Objects, Settings) {
     let mut objects = Objects::default();
     let mut classes = Vec::new();
-    for node in split(text).unwrap() {
+    for node in split(text).expect("YAML") {
         match node.get("scrape_classes").map(|classes| &classes.value) {
             Some(Value::List(nodes)) => classes = nodes.clone(),
-            _ => assert!(objects.add(&node).unwrap(), "an object of no known kind"),
+            _ => assert!(objects.add(&node).expect("an object that can be read"), "an object of no known kind"),
         }
     }
     let protocols = PROTOCOLS.map(String::from);
@@ -30,7 +30,7 @@ fn mk_case(text: &str) -> (Objects, Settings) {
         deny_file_access: false,
         kubeconfig_file: "",
     });
-    (objects, settings.unwrap())
+    (objects, settings.expect("good settings"))
 }
 
 /// Keys sorted, so that their order does not count; scalars by what they mean.
@@ -57,7 +57,7 @@ fn read(path: &Path) -> String {
 
 fn cases(folder: &str) -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(folder);
-    let entries = fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path());
+    let entries = fs::read_dir(&root).expect("a folder").map(|entry| entry.expect("a folder entry").path());
     let mut cases: Vec<PathBuf> = entries.filter(|path| path.is_dir()).collect();
     cases.sort();
     cases
@@ -66,7 +66,7 @@ fn cases(folder: &str) -> Vec<PathBuf> {
 /// The lines in which two renderings differ, with the job they belong to.
 fn diff(wanted: &serde_json::Value, found: &serde_json::Value) -> String {
     let lines = |value: &serde_json::Value| -> Vec<String> {
-        serde_json::to_string_pretty(value).unwrap().lines().map(str::to_owned).collect()
+        serde_json::to_string_pretty(value).expect("plain JSON").lines().map(str::to_owned).collect()
     };
     let (wanted, found) = (lines(wanted), lines(found));
     let same_start = wanted.iter().zip(&found).take_while(|(wanted, found)| wanted == found).count();
@@ -91,7 +91,7 @@ fn check_case(case: &Path, objects: &Objects, settings: &Settings) -> Result<Vec
             Err(why) => rejected.push((resource.id.name.clone(), why)),
         }
     }
-    let wanted = yaml::parse(&read(&case.join("expected.yaml"))).unwrap().root;
+    let wanted = yaml::parse(&read(&case.join("expected.yaml"))).expect("YAML").root;
     let (wanted, found) = (to_json(&wanted), found.iter().map(to_json).collect());
     if wanted == found { Ok(rejected) } else { Err(diff(&wanted, &found)) }
 }

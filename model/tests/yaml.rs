@@ -361,3 +361,14 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn all_documents_of_a_text_keep_their_lines_and_their_anchors() {
+    let text = "a: &x 1\n---\n---\nb: 2\n...\n---\n[c]\n";
+    let documents = ta_model::yaml::parse_all(text).unwrap();
+    let lines: Vec<usize> = documents.iter().map(|document| document.root.line).collect();
+    assert_eq!(lines, [1, 2, 4, 7]);
+    assert!(documents[1].root.is_null());
+    assert!(ta_model::yaml::parse_all("a: &x 1\n---\nb: *x\n").is_err(), "an anchor ends with its document");
+    assert_eq!(ta_model::yaml::parse_all("").unwrap(), []);
+}

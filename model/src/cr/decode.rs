@@ -90,11 +90,15 @@ impl Metadata {
         let metadata = read_some(fields, "metadata", |decoder, node| {
             decoder.fields(node, |fields| {
                 let mut metadata = Self::default();
+                let errors = fields.decoder.error_count();
                 fields.set("namespace", &mut metadata.namespace);
                 fields.set("name", &mut metadata.name);
                 fields.set("labels", &mut metadata.labels);
                 for (key, text) in [("namespace", &metadata.namespace), ("name", &metadata.name)] {
-                    if text.is_empty() && (key == "name" || fields.node(key).is_some()) {
+                    if fields.decoder.error_count() > errors {
+                        break; // said already
+                    }
+                    if text.is_empty() && key == "name" {
                         fields.error(key, "must not be empty");
                     } else if text.contains('/') {
                         fields.error(key, "must not contain a slash");

@@ -10,6 +10,7 @@ pub(crate) use check::{check_authorization, check_exclusive, check_oauth2, check
 pub(crate) use decode::{read_key_ref, read_some};
 
 use super::lookup::ValueKind;
+use crate::secret::Secret;
 
 /// A key of a Secret or ConfigMap in the object's namespace. `optional` is ignored, as upstream does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,7 +88,8 @@ pub(crate) struct Tls {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Proxy {
-    pub(crate) url: Option<String>,
+    /// May hold a password.
+    pub(crate) url: Option<Secret>,
     pub(crate) no_proxy: Option<String>,
     pub(crate) from_environment: Option<bool>,
     pub(crate) connect_header: BTreeMap<String, Vec<KeyRef>>,

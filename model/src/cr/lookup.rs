@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::http::KeyRef;
 use crate::quote::quote;
+use crate::scrape_config::url;
 use crate::secret::{MASK, Secret, Secrets};
 
 /// What a reference points at.
@@ -91,6 +92,14 @@ impl<'c> Resolver<'c> {
     /// A value that is no secret where it is used (a user name, a certificate).
     pub(crate) fn text(&mut self, at: &KeyRef) -> Result<Option<String>, String> {
         Ok(self.read(at)?.map(|value| value.reveal().to_owned()))
+    }
+
+    /// A URL, its password masked as Prometheus does it.
+    pub(crate) fn url(&self, url: &Secret) -> String {
+        match (self.secrets, url::parse(url.reveal())) {
+            (Secrets::Masked, Ok(parsed)) => parsed.redacted(),
+            _ => url.reveal().to_owned(),
+        }
     }
 
     /// A secret, or its mask.

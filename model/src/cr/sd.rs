@@ -135,6 +135,11 @@ fn read_kubernetes(fields: &mut Fields<'_, '_>, section: &mut Tree) {
 }
 
 impl SdBlock {
+    /// The field of the object.
+    pub(crate) fn field(&self) -> &'static str {
+        self.spec.from
+    }
+
     /// Checks each section and adds the block's key to `tree`.
     pub(crate) fn emit(&self, tree: &mut Tree, resolver: &mut Resolver<'_>) -> Result<(), String> {
         let prefix = self.spec.prefix.unwrap_or(self.spec.from);

@@ -3,6 +3,7 @@
 use super::{Authorization, HttpOptions, OAuth2, Proxy, SecretOrConfigMap, Tls};
 use crate::quote::quote;
 use crate::scrape_config::url;
+use crate::secret::Secret;
 
 /// At most one way to authenticate. A present but empty one counts.
 pub(crate) fn check_exclusive(http: &HttpOptions, has_bearer_secret: bool) -> Result<(), String> {
@@ -76,7 +77,7 @@ pub(crate) fn check_tls(tls: &Tls) -> Result<(), String> {
 
 /// Here an empty URL or exclusion list counts as not given.
 pub(crate) fn check_proxy(proxy: &Proxy) -> Result<(), String> {
-    let url = proxy.url.as_deref().unwrap_or_default();
+    let url = proxy.url.as_ref().map_or("", Secret::reveal);
     let has_exclusions = proxy.no_proxy.as_deref().is_some_and(|text| !text.is_empty());
     let environment = proxy.from_environment == Some(true);
     if !proxy.connect_header.is_empty() && url.is_empty() && !environment {

@@ -110,7 +110,7 @@ fn check_material(ca: Option<&Secret>, cert: Option<&Secret>, key: Option<&Secre
 
 impl Proxy {
     pub(crate) fn emit(&self, tree: &mut Tree, resolver: &mut Resolver<'_>) -> Result<(), String> {
-        tree.put_some("proxy_url", self.url.as_ref());
+        tree.put_some("proxy_url", self.url.as_ref().map(|url| resolver.url(url)));
         tree.put_some("no_proxy", self.no_proxy.as_ref());
         tree.put_some("proxy_from_environment", self.from_environment);
         if self.connect_header.is_empty() {
