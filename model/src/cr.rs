@@ -41,7 +41,7 @@ mod types;
 pub use cluster::{ContainerPort, Pod, Service, ServicePort};
 pub use decode::Invalid;
 pub use explain::{Answer, Explanation, Step, explain};
-pub use generate::{Context, DeniedJob, Outcome, Rejected, generate, sections};
+pub use generate::{Cause, Context, DeniedJob, Outcome, Rejected, Rejection, generate, references, sections};
 pub use lookup::{Lookup, LookupError, Reference, ValueKind};
 pub use manifests::{ManifestError, split};
 pub use objects::{Generated, NotSelected, Objects};

@@ -1,8 +1,8 @@
 //! Objects of the prometheus-operator beyond the golden cases: odd ones, missing secrets, files, names, classes.
 
 use ta_model::cr::{
-    Context, Kind, LookupError, Objects, Outcome, Reference, Rejected, Resource, Selection, Settings, SettingsError,
-    SettingsSource, ValueKind, generate, sections, split,
+    Cause, Context, Kind, LookupError, Objects, Outcome, Reference, Rejected, Rejection, Resource, Selection, Settings,
+    SettingsError, SettingsSource, ValueKind, generate, references, sections, split,
 };
 use ta_model::scrape_config::ScrapeConfig;
 use ta_model::yaml::{Node, parse};
@@ -44,6 +44,10 @@ fn mk_service_monitor(spec: &str) -> String {
     format!(
         "apiVersion: monitoring.coreos.com/v1\nkind: ServiceMonitor\nmetadata: {{name: m, namespace: ns}}\nspec:\n{spec}"
     )
+}
+
+fn reason_of(outcome: &Outcome) -> Option<&str> {
+    outcome.rejected.as_ref().map(|why| why.reason.as_str())
 }
 
 fn job_names<'j>(jobs: impl IntoIterator<Item = &'j std::sync::Arc<ScrapeConfig>>) -> Vec<&'j str> {
@@ -164,12 +168,13 @@ fn a_missing_secret_rejects_until_it_is_there() {
     let reason =
         "endpoints[0]: basicAuth: failed to get basic auth username: unable to get secret \"s\": \"s\" not found";
     let outcome = outcome_of(&objects);
-    assert_eq!(outcome.rejected.as_deref(), Some(reason));
+    assert_eq!(reason_of(&outcome), Some(reason));
     assert!(outcome.references.contains(&reference), "the watcher must know what to wait for");
+    assert_eq!(outcome.rejected.map(|why| why.cause), Some(Cause::MissingReference));
 
     objects.values.insert(reference.clone(), [("u".to_owned(), Secret::new("me"))].into());
     let reason = "endpoints[0]: basicAuth: failed to get basic auth password: key \"p\" in secret \"s\" not found";
-    assert_eq!(outcome_of(&objects).rejected.as_deref(), Some(reason));
+    assert_eq!(reason_of(&outcome_of(&objects)), Some(reason));
 
     objects.values.get_mut(&reference).unwrap().insert("p".into(), Secret::new("line\n"));
     let outcome = outcome_of(&objects);
@@ -183,7 +188,7 @@ fn values_of_another_namespace_are_out_of_reach() {
     let text = "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: other}\nstringData: {t: x}\n---\n"
         .to_owned()
         + &mk_service_monitor("selector: {}\nendpoints: [{port: a, authorization: {credentials: {name: s, key: t}}}]");
-    let rejected = outcome_of(&mk_objects(&text)).rejected.unwrap();
+    let rejected = outcome_of(&mk_objects(&text)).rejected.unwrap().reason;
     assert!(rejected.contains("unable to get secret \"s\""), "{rejected}");
 }
 
@@ -200,7 +205,7 @@ fn lookups_say_why() {
     let outcome =
         generate(objects.resources.values().next().unwrap(), Context { settings: &settings, lookup: &Forbidden });
     let reason = "endpoints[0]: bearerTokenSecret: unable to get secret \"s\": secrets \"s\" is forbidden";
-    assert_eq!(outcome.rejected.as_deref(), Some(reason));
+    assert_eq!(reason_of(&outcome), Some(reason));
 }
 
 #[test]
@@ -213,7 +218,10 @@ fn selector_values_stay_patterns_and_broken_ones_cannot_happen() {
     for bad in ["a(b", "a|b", "x]", "-a", "*"] {
         let spec = format!("selector: {{matchLabels: {{version: {bad:?}}}}}\nendpoints: [{{port: a}}]");
         let rejected = outcome_of(&mk_objects(&mk_service_monitor(&spec))).rejected;
-        assert!(rejected.as_ref().is_some_and(|why| why.starts_with("spec.selector: values: ")), "{bad}: {rejected:?}");
+        assert!(
+            rejected.as_ref().is_some_and(|why| why.reason.starts_with("spec.selector: values: ")),
+            "{bad}: {rejected:?}"
+        );
     }
 }
 
@@ -222,7 +230,7 @@ fn port_names_are_patterns_that_must_compile() {
     let rejected =
         outcome_of(&mk_objects(&mk_service_monitor("selector: {}\nendpoints: [{port: a}, {port: \"metrics(\"}]")))
             .rejected;
-    assert!(rejected.as_ref().is_some_and(|why| why.starts_with("job 1: relabel_configs[1]")), "{rejected:?}");
+    assert!(rejected.as_ref().is_some_and(|why| why.reason.starts_with("job 1: relabel_configs[1]")), "{rejected:?}");
 }
 
 #[test]
@@ -233,7 +241,7 @@ fn patterns_that_no_collector_can_read_are_refused() {
             "selector: {{}}\nendpoints: [{{metricRelabelings: [{{action: drop, sourceLabels: [a], regex: \"{pattern}\"}}]}}]"
         ));
         for text in [port, rule] {
-            let rejected = outcome_of(&mk_objects(&text)).rejected.unwrap_or_default();
+            let rejected = outcome_of(&mk_objects(&text)).rejected.unwrap().reason;
             assert!(rejected.contains("no collector can read this pattern"), "{rejected}");
         }
     }
@@ -246,7 +254,7 @@ fn explicit_default_regex_of_keepequal_is_refused_for_one_object_only() {
         outcome_of(&mk_objects(&mk_service_monitor(&format!("selector: {{}}\nendpoints: [{{relabelings: {rules}}}]"))))
             .rejected;
     assert!(
-        rejected.as_ref().is_some_and(|why| why.starts_with("endpoints[0]: relabelConfigs: [0]: ")),
+        rejected.as_ref().is_some_and(|why| why.reason.starts_with("endpoints[0]: relabelConfigs: [0]: ")),
         "{rejected:?}"
     );
 }
@@ -344,7 +352,8 @@ fn the_later_of_two_objects_of_one_name_counts() {
     let objects = mk_objects(&format!("{one}\n---\n{broken}"));
     assert_eq!((objects.resources.len(), objects.invalid.len()), (0, 1), "an object is good or bad, never both");
     let generated = objects.generate(&Selection::all(), &settings);
-    let Rejected { id, reason } = &generated.rejected[0];
+    let Rejected { id, why: Rejection { cause, reason } } = &generated.rejected[0];
+    assert_eq!(*cause, Cause::Unreadable);
     assert_eq!(id.to_string(), "ServiceMonitor ns/m");
     assert!(reason.contains("into list"), "{reason}");
 }
@@ -401,8 +410,8 @@ fn certificates_and_keys_must_be_pairs() {
         values.insert(key.clone(), Secret::new(bad));
         objects.values.insert(id.clone(), values.clone());
         let rejected = rejections(&objects);
-        assert!(!rejected.is_empty() && rejected[0].reason.contains("keySecret"), "{rejected:?}");
-        assert!(!rejected[0].reason.contains("AAAA"), "no part of a key in a message");
+        assert!(!rejected.is_empty() && rejected[0].why.reason.contains("keySecret"), "{rejected:?}");
+        assert!(!rejected[0].why.reason.contains("AAAA"), "no part of a key in a message");
     }
 }
 
@@ -421,4 +430,19 @@ fn debug_shows_no_secret() {
     let context = Context { settings: &settings, lookup: &objects };
     let masked = sections(objects.resources.values().next().unwrap(), context, Secrets::Masked).unwrap();
     assert!(!format!("{masked:?}").contains("hunter2"));
+}
+
+#[test]
+fn everything_an_object_refers_to_is_known_beforehand() {
+    let classes = mk_classes("{name: c, default: true, authorization: {credentials: {name: of-class, key: t}}}");
+    let settings = mk_settings(|source| source.scrape_classes = &classes).unwrap();
+    let tls = "{ca: {configMap: {name: roots, key: a}}, cert: {secret: {name: pair, key: c}}, keySecret: {name: pair, key: k}}";
+    let proxy = "proxyUrl: 'http://p', proxyConnectHeader: {X: [{name: header, key: x}]}";
+    let monitor = mk_service_monitor(&format!(
+        "selector: {{}}\nendpoints: [{{port: a, tlsConfig: {tls}}}, {{port: b, {proxy}}}]"
+    ));
+    let objects = mk_objects(&monitor);
+    let found = references(objects.resources.values().next().unwrap(), &settings);
+    let names: Vec<String> = found.iter().map(Reference::to_string).collect();
+    assert_eq!(names, ["secret ns/header", "secret ns/of-class", "secret ns/pair", "configmap ns/roots"]);
 }

@@ -4,7 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ta_model::cr::{Context, Objects, Selection, Settings, SettingsSource, generate, sections, split};
+use ta_model::cr::{
+    Cause, Context, Kind, Objects, Rejection, Resource, Selection, Settings, SettingsSource, generate, sections, split,
+};
 use ta_model::scrape_config::SdConfig;
 use ta_model::yaml::{self, Node, Resolved, Value};
 use ta_model::{Duration, Secrets};
@@ -233,7 +235,8 @@ fn mechanisms_that_are_not_there_reject_the_object_by_name() {
     let (objects, settings) = mk_case(&read(&case.join("input.yaml")));
     let resource = objects.resources.values().next().unwrap();
     let outcome = generate(resource, Context { settings: &settings, lookup: &objects });
-    assert_eq!(outcome.rejected.as_deref(), Some("service discovery by consul is not supported by this program"));
+    let reason = "service discovery by consul is not supported by this program";
+    assert_eq!(outcome.rejected, Some(Rejection { cause: Cause::Unsupported, reason: reason.into() }));
     assert!(outcome.jobs.is_empty());
 }
 
@@ -255,4 +258,51 @@ fn jobs_have_the_defaults_of_the_allocator() {
     assert_eq!(job.scrape_protocols, ["PrometheusProto"]);
     let SdConfig::Kubernetes(config) = &job.sd_configs[0] else { panic!("{:?}", job.sd_configs) };
     assert_eq!(config.kubeconfig_file, "/home/ta/.kube/config");
+}
+
+/// Every place of a JSON value, as a path of keys and indices.
+fn places(value: &serde_json::Value, at: &str, found: &mut Vec<String>) {
+    found.push(at.to_owned());
+    match value {
+        serde_json::Value::Array(values) => {
+            values.iter().enumerate().for_each(|(index, value)| places(value, &format!("{at}/{index}"), found));
+        }
+        serde_json::Value::Object(members) => {
+            let escaped = |key: &str| key.replace('~', "~0").replace('/', "~1");
+            members.iter().for_each(|(key, value)| places(value, &format!("{at}/{}", escaped(key)), found));
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn whatever_stands_in_any_place_is_jobs_or_a_reason() {
+    let odd = ["null", "5", "-1", "1e300", "\"\"", "\"x\"", "\"$(\"", "[]", "{}", "[null]", "{\"\":null}", "true"];
+    let odd: Vec<serde_json::Value> = odd.iter().map(|text| serde_json::from_str(text).unwrap()).collect();
+    let (mut jobs, mut reasons) = (0_usize, 0_usize);
+    for case in cases("prometheus-crs") {
+        let text = read(&case.join("input.yaml"));
+        let (objects, settings) = mk_case(&text);
+        for node in split(&text).unwrap() {
+            let object = to_json(&node);
+            let Some(kind) = object["kind"].as_str().and_then(Kind::parse) else { continue };
+            let mut found = Vec::new();
+            places(&object["spec"], "/spec", &mut found);
+            for place in &found {
+                for value in &odd {
+                    let mut object = object.clone();
+                    *object.pointer_mut(place).expect("a place that was found") = value.clone();
+                    let Ok(resource) = Resource::from_json(kind, &object) else {
+                        reasons += 1;
+                        continue;
+                    };
+                    let outcome = generate(&resource, Context { settings: &settings, lookup: &objects });
+                    assert!(outcome.rejected.is_none() || outcome.jobs.is_empty(), "{place} = {value}");
+                    jobs += usize::from(!outcome.jobs.is_empty());
+                    reasons += usize::from(outcome.rejected.is_some());
+                }
+            }
+        }
+    }
+    assert!(jobs > 1000 && reasons > 1000, "{jobs} {reasons}");
 }

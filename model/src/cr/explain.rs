@@ -142,7 +142,7 @@ impl Explanation {
         const QUESTION: &str = "Can jobs be made of it?";
         let outcome = generate(resource, context);
         if let Some(why) = outcome.rejected {
-            self.add(QUESTION, Answer::No, why);
+            self.add(QUESTION, Answer::No, why.reason);
             return false;
         }
         if let Some(denied) = outcome.denied.first().filter(|_| outcome.jobs.is_empty()) {

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::load::{file_reference, load};
-use super::lookup::{Lookup, Reference, Resolver};
+use super::lookup::{Lookup, LookupError, Reference, Resolver};
 use super::section::Generator;
 use super::settings::Settings;
 use super::tree::Tree;
 use super::types::{ObjectId, Resource, Spec};
 use crate::scrape_config::{ScrapeConfig, SdConfig};
-use crate::secret::Secrets;
+use crate::secret::{Secret, Secrets};
 use crate::yaml::Node;
 
 /// What the generation of an object may look at besides the object.
@@ -32,7 +32,7 @@ pub struct Outcome {
     /// In the order of its endpoints; none if it was rejected.
     pub jobs: Vec<Arc<ScrapeConfig>>,
     /// Why it was rejected, with all its endpoints.
-    pub rejected: Option<String>,
+    pub rejected: Option<Rejection>,
     /// Jobs left out because they name files.
     pub denied: Vec<DeniedJob>,
     /// What it refers to, there or not: a change of any of these changes the outcome.
@@ -48,16 +48,59 @@ pub struct DeniedJob {
     pub reason: String,
 }
 
+/// Why an object makes no jobs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    pub cause: Cause,
+    /// With the place in the object where there is one.
+    pub reason: String,
+}
+
+/// Kinds of reasons, to count by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Cause {
+    /// It could not be read as its kind.
+    Unreadable,
+    /// It says something that upstream, or Prometheus after it, refuses.
+    Invalid,
+    /// A Secret or ConfigMap, or a key of one, is not there.
+    MissingReference,
+    /// It uses a discovery mechanism that this program does not have.
+    Unsupported,
+    /// Its job name is taken.
+    DuplicateJob,
+}
+
+impl Cause {
+    /// Lower case, with underscores: a label value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreadable => "unreadable",
+            Self::Invalid => "invalid",
+            Self::MissingReference => "missing_reference",
+            Self::Unsupported => "unsupported",
+            Self::DuplicateJob => "duplicate_job",
+        }
+    }
+}
+
+impl std::fmt::Display for Rejection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
 /// An object that makes no jobs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejected {
     pub id: ObjectId,
-    pub reason: String,
+    pub why: Rejection,
 }
 
 impl std::fmt::Display for Rejected {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {}", self.id, self.reason)
+        write!(f, "{}: {}", self.id, self.why)
     }
 }
 
@@ -66,7 +109,10 @@ impl std::fmt::Display for Rejected {
 pub fn generate(resource: &Resource, context: Context<'_>) -> Outcome {
     let mut resolver = Resolver::new(context.lookup, &resource.id.namespace, Secrets::Revealed);
     let mut outcome = Outcome { warnings: resource.warnings.clone(), ..Outcome::default() };
-    let jobs = build(resource, context, &mut resolver).and_then(|sections| load_all(&sections, context.settings));
+    let built = build(resource, context, &mut resolver);
+    let cause = if resolver.is_missing { Cause::MissingReference } else { Cause::Invalid };
+    let jobs = built.and_then(|sections| load_all(&sections, context.settings));
+    let jobs = jobs.map_err(|reason| Rejection { cause, reason });
     let jobs = jobs.and_then(|jobs| jobs.iter().try_for_each(check_mechanisms).map(|()| jobs));
     outcome.references = resolver.references;
     outcome.warnings.extend(resolver.warnings);
@@ -75,6 +121,22 @@ pub fn generate(resource: &Resource, context: Context<'_>) -> Outcome {
         Err(why) => outcome.rejected = Some(why),
     }
     outcome
+}
+
+/// Everything that an object refers to, also through its scrape class: what has to be read before it can be generated.
+/// Of an object that is wrong in itself it may be less, as no value can mend it.
+#[must_use]
+pub fn references(resource: &Resource, settings: &Settings) -> BTreeSet<Reference> {
+    /// There is everything, and all of it is empty.
+    struct Anything;
+    impl Lookup for Anything {
+        fn value(&self, _: &Reference, _: &str) -> Result<Secret, LookupError> {
+            Ok(Secret::default())
+        }
+    }
+    let mut resolver = Resolver::new(&Anything, &resource.id.namespace, Secrets::Revealed);
+    build(resource, Context { settings, lookup: &Anything }, &mut resolver).ok(); // an error says nothing about references
+    resolver.references
 }
 
 /// The scrape configs of one object as upstream's generator would write them, before Prometheus fills in defaults and
@@ -122,13 +184,16 @@ fn load_all(sections: &[Node], settings: &Settings) -> Result<Vec<ScrapeConfig>,
     sections.iter().enumerate().map(load_one).collect()
 }
 
-fn check_mechanisms(job: &ScrapeConfig) -> Result<(), String> {
+fn check_mechanisms(job: &ScrapeConfig) -> Result<(), Rejection> {
     let missing = job.sd_configs.iter().find_map(|config| match config {
         SdConfig::Unsupported(name) => Some(name),
         _ => None,
     });
     match missing {
-        Some(name) => Err(format!("service discovery by {name} is not supported by this program")),
+        Some(name) => {
+            let reason = format!("service discovery by {name} is not supported by this program");
+            Err(Rejection { cause: Cause::Unsupported, reason })
+        }
         None => Ok(()),
     }
 }

@@ -62,11 +62,13 @@ pub(crate) struct Resolver<'c> {
     secrets: Secrets,
     pub(crate) references: BTreeSet<Reference>,
     pub(crate) warnings: Vec<String>,
+    /// Something that the object itself refers to was not there.
+    pub(crate) is_missing: bool,
 }
 
 impl<'c> Resolver<'c> {
     pub(crate) fn new(lookup: &'c dyn Lookup, namespace: &'c str, secrets: Secrets) -> Self {
-        Self { lookup, namespace, secrets, references: BTreeSet::new(), warnings: Vec::new() }
+        Self { lookup, namespace, secrets, references: BTreeSet::new(), warnings: Vec::new(), is_missing: false }
     }
 
     /// The value at `at`, whatever its kind. `None`: a scrape class refers to something that is not there, which does
@@ -86,6 +88,7 @@ impl<'c> Resolver<'c> {
             self.warnings.push(format!("left out what the scrape class refers to: {why}"));
             return Ok(None);
         }
+        self.is_missing = true;
         Err(why)
     }
 

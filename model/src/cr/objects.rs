@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::cluster::{Pod, Service};
 use super::decode::Invalid;
-use super::generate::{Context, DeniedJob, Outcome, Rejected, generate};
+use super::generate::{Cause, Context, DeniedJob, Outcome, Rejected, Rejection, generate};
 use super::lookup::{Lookup, LookupError, Reference};
 use super::select::{Namespaces, Selection, Unselected};
 use super::settings::Settings;
@@ -65,7 +65,8 @@ impl Objects {
         let mut generated = Generated::default();
         let mut taken = HashMap::new();
         for invalid in self.invalid.values() {
-            generated.rejected.push(Rejected { id: invalid.id.clone(), reason: invalid.reason() });
+            let why = Rejection { cause: Cause::Unreadable, reason: invalid.reason() };
+            generated.rejected.push(Rejected { id: invalid.id.clone(), why });
         }
         for (id, resource) in &self.resources {
             if let Err(why) = selection.check_object(id, &resource.labels, &self.namespaces) {
@@ -89,9 +90,12 @@ impl Generated {
         self.warnings.extend(outcome.warnings.into_iter().map(|warning| (id.clone(), warning)));
         self.denied.extend(outcome.denied);
         let clash = outcome.jobs.iter().find_map(|job| taken.get(&job.job_name).map(|first| (&job.job_name, first)));
-        let clash = clash.map(|(job, first)| format!("{first} already has a job named {}", quote(job)));
+        let clash = clash.map(|(job, first)| {
+            let reason = format!("{first} already has a job named {}", quote(job));
+            Rejection { cause: Cause::DuplicateJob, reason }
+        });
         match outcome.rejected.or(clash) {
-            Some(reason) => self.rejected.push(Rejected { id: id.clone(), reason }),
+            Some(why) => self.rejected.push(Rejected { id: id.clone(), why }),
             None => {
                 taken.extend(outcome.jobs.iter().map(|job| (job.job_name.clone(), id.clone())));
                 self.jobs.extend(outcome.jobs);
