@@ -446,3 +446,146 @@ fn everything_an_object_refers_to_is_known_beforehand() {
     let names: Vec<String> = found.iter().map(Reference::to_string).collect();
     assert_eq!(names, ["secret ns/header", "secret ns/of-class", "secret ns/pair", "configmap ns/roots"]);
 }
+
+/// Objects that upstream accepts and that then stop every change upstream: each goes alone here.
+#[test]
+fn what_would_freeze_upstream_is_refused() {
+    let secret =
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: ns}\nstringData: {t: x, empty: ''}\n---\n";
+    let probe = "prober: {url: bb, path: /probe}, targets: {staticConfig: {static: [a]}}";
+    let table = [
+        ("ScrapeConfig", "scrapeInterval: ''", "scrape_interval: empty duration string"),
+        ("ScrapeConfig", "scrapeTimeout: ''", "scrape_timeout: empty duration string"),
+        (
+            "ScrapeConfig",
+            "fileSDConfigs: [{files: [a.yml], refreshInterval: 0s}]",
+            "refresh_interval must be greater than zero",
+        ),
+        (
+            "ScrapeConfig",
+            "linodeSDConfigs: [{refreshInterval: ''}]",
+            "linode_sd_configs[0].refresh_interval: empty duration string",
+        ),
+        (
+            "ScrapeConfig",
+            "eurekaSDConfigs: [{server: 'http://e', refreshInterval: 0s}]",
+            "refresh_interval: must be greater than zero",
+        ),
+        (
+            "ScrapeConfig",
+            "openstackSDConfigs: [{role: Instance, region: r, availability: Public}]",
+            "unknown availability Public",
+        ),
+        ("ScrapeConfig", "dnsSDConfigs: [{names: [a], type: A, port: 0}]", "a port is required"),
+        ("ScrapeConfig", "dnsSDConfigs: [{names: [a], port: 70000}]", "port 70000 is not between"),
+        ("ScrapeConfig", "httpSDConfigs: [{url: 'http:///x'}]", "host is missing in URL"),
+        ("ScrapeConfig", "authorization: {type: ' Basic '}", "authorization type cannot be set to \"basic\""),
+        ("ScrapeConfig", "nameValidationScheme: Legacy, nameEscapingScheme: AllowUTF8", "utf8 metric names requested"),
+        (
+            "ScrapeConfig",
+            "ovhcloudSDConfigs: [{applicationKey: k, applicationSecret: {name: s, key: empty}, consumerKey: {name: s, key: t}, service: VPS}]",
+            "ovhcloud_sd_configs[0].application_secret: must not be empty",
+        ),
+        (
+            "ScrapeConfig",
+            "azureSDConfigs: [{subscriptionID: a, tenantID: b, clientID: c, clientSecret: {name: s, key: empty}}]",
+            "azure SD configuration requires a client_secret",
+        ),
+        ("Probe", &format!("{probe}, authorization: {{type: basic}}"), "authorization type cannot be set to \"basic\""),
+        (
+            "Probe",
+            &format!(
+                "{probe}, bearerTokenSecret: {{name: s, key: t}}, authorization: {{credentials: {{name: s, key: t}}}}"
+            ),
+            "authorization is not compatible with bearer_token",
+        ),
+    ];
+    for (kind, spec, wanted) in table {
+        let object = format!(
+            "apiVersion: monitoring.coreos.com/v1\nkind: {kind}\nmetadata: {{name: m, namespace: ns}}\nspec: {{{spec}}}"
+        );
+        let rejected = outcome_of(&mk_objects(&format!("{secret}{object}"))).rejected;
+        let rejected = rejected.unwrap_or_else(|| panic!("accepted: {spec}"));
+        assert!(rejected.reason.contains(wanted), "{spec}: {rejected}");
+        assert_eq!(rejected.cause, Cause::Invalid, "{spec}");
+    }
+}
+
+#[test]
+fn the_first_check_refuses_what_upstream_skips() {
+    let table = [
+        (
+            "Probe",
+            "prober: {url: bb, path: /probe}",
+            "at least one of .spec.targets.staticConfig and .spec.targets.ingress",
+        ),
+        (
+            "Probe",
+            "prober: {url: bb}, targets: {staticConfig: {static: [a], labels: {'': b}}}",
+            "targets.staticConfig.labels: invalid label \"\"",
+        ),
+        (
+            "Probe",
+            "prober: {url: bb}, targets: {staticConfig: {}, ingress: {relabelingConfigs: [{action: keep, regex: '('}]}}",
+            "targets.ingress.relabelConfigs: [0]: ",
+        ),
+        ("ScrapeConfig", "scrapeClass: nope", "scrapeClass \"nope\" not found"),
+        ("ScrapeConfig", "scrapeTimeout: 31s", "scrapeTimeout \"31s\" greater than scrapeInterval \"30s\""),
+        ("ScrapeConfig", "scrapeTimeout: soon", "invalid scrapeTimeout: \"soon\": "),
+        (
+            "ScrapeConfig",
+            "kubernetesSDConfigs: [{role: Pod, selectors: [{role: Node}]}]",
+            "kubernetesSDConfigs: [0]: selectors: pod role supports only pod",
+        ),
+        (
+            "ScrapeConfig",
+            "kubernetesSDConfigs: [{role: Service, selectors: [{role: Pod}]}]",
+            "service role supports only service",
+        ),
+        (
+            "ScrapeConfig",
+            "kubernetesSDConfigs: [{role: Pod, selectors: [{role: Pod, label: 'a b'}]}]",
+            "kubernetes_sd_configs[0].selectors: ",
+        ),
+        (
+            "ScrapeConfig",
+            "kubernetesSDConfigs: [{role: Pod, apiServer: 'http://a', namespaces: {ownNamespace: true}}]",
+            "cannot use 'api_server' and 'namespaces.own_namespace'",
+        ),
+        (
+            "ScrapeConfig",
+            "azureSDConfigs: [{subscriptionID: a, tenantID: b}]",
+            "azureSDConfigs: [0]: clientSecret is required",
+        ),
+        (
+            "ScrapeConfig",
+            "kumaSDConfigs: [{server: kuma}]",
+            "kumaSDConfigs: [0]: server: \"kuma\" must have a scheme and a host",
+        ),
+        (
+            "ScrapeConfig",
+            "puppetDBSDConfigs: [{url: 'ftp://p', query: q}]",
+            "puppetDBSDConfigs: [0]: url: URL scheme must be http or https",
+        ),
+        ("ScrapeConfig", "dockerSwarmSDConfigs: [{host: ':x', role: Tasks}]", "dockerswarmSDConfigs: [0]: host: "),
+        (
+            "ScrapeConfig",
+            "httpSDConfigs: [{url: 'http://a', proxyConnectHeader: {X: []}}]",
+            "httpSDConfigs: [0]: if proxyConnectHeader is set",
+        ),
+    ];
+    for (kind, spec, wanted) in table {
+        let object = format!(
+            "apiVersion: monitoring.coreos.com/v1\nkind: {kind}\nmetadata: {{name: m, namespace: ns}}\nspec: {{{spec}}}"
+        );
+        let rejected = outcome_of(&mk_objects(&object)).rejected.unwrap_or_else(|| panic!("accepted: {spec}"));
+        assert!(rejected.reason.contains(wanted), "{spec}: {rejected}");
+    }
+}
+
+#[test]
+fn the_sharding_rules_go_out_as_they_are() {
+    let outcome = outcome_of(&mk_objects(&mk_service_monitor("selector: {}\nendpoints: [{port: a}]")));
+    let served = ta_model::scrape_config::render_job(&outcome.jobs[0], Secrets::Masked);
+    assert!(served.contains(r#""regex":"$(SHARD);|.+;.+""#), "collectors put their number there: {served}");
+}
