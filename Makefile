@@ -44,14 +44,26 @@ check-each: ## each crate alone, so that its manifest is honest
 doc: ## API documentation, broken links are errors
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
 
-bench: ## every benchmark (long)
-	$(CARGO) bench --locked -p ta-bench
+bench: ## measure, and write bench/RESULTS.md (15 minutes)
+	@scripts/need build
+	scripts/bench
+
+bench-all: ## the same with every size, up to 2,000,000 targets (hours)
+	@scripts/need build
+	scripts/bench all
 
 bench-smoke: ## each benchmark once, on the small sizes: it runs at all
 	BENCH_SMOKE=1 $(CARGO) bench --locked -p ta-bench --benches -- --test
 
+bench-instructions: ## instruction counts of the hot paths against bench/baseline, 5 % allowed
+	@scripts/need build
+	scripts/bench-instructions
+
 footprint: ## bytes per target, by part
 	$(CARGO) run --release --locked -p ta-bench --bin footprint
+
+balance: ## how evenly the strategies spread targets, and how many they move
+	$(CARGO) run --release --locked -p ta-bench --bin balance
 
 static: ## the binary of the image, without an image
 	PROFILE=dist scripts/static
@@ -62,4 +74,4 @@ image: ## the container image (needs docker with BuildKit, or podman)
 image-shape: ## run the static binary as the image would: empty read-only root, any uid, PID 1
 	scripts/image-shape
 
-.PHONY: help run test acceptance lint fmt clippy firewall licences check-each doc bench bench-smoke footprint static image image-shape
+.PHONY: help run test acceptance lint fmt clippy firewall licences check-each doc bench bench-all bench-smoke bench-instructions footprint balance static image image-shape

@@ -43,12 +43,13 @@ fn resolve(c: &mut Criterion) {
     for (name, filter) in [("unfiltered", false), ("servicemonitor", true)] {
         for threads in [1, 2] {
             let workload = Workload::slices(10_000, 20, 10);
+            let changes = workload.changes();
             group.throughput(Throughput::Elements(10_000));
             group.bench_function(BenchmarkId::new(name, format!("{threads}_threads")), |b| {
                 let fresh = || {
                     let loaded =
                         Loaded::empty(workload.table(filter), StrategyKind::ConsistentHashing, collectors(20), threads);
-                    loaded.feed(&workload);
+                    loaded.store.writer().apply(changes.iter().cloned());
                     loaded
                 };
                 b.iter_batched(

@@ -10,13 +10,13 @@ use ta_model::group::{GroupBuilder, GroupChange};
 fn delta(c: &mut Criterion) {
     let mut group = c.benchmark_group("step_delta");
     group.sample_size(20);
-    let targets = sizes(&[10_000, 100_000]).pop().unwrap_or(10_000);
+    let targets = sizes(&[10_000, 100_000, 800_000]).pop().unwrap_or(10_000);
     let workload = Workload::slices(targets, 200, 10);
     let mut loaded = Loaded::full(&workload, true, StrategyKind::ConsistentHashing, 100, 0);
     let plans: Vec<GroupPlan> = workload.plans().collect();
     let mut builder = GroupBuilder::new();
 
-    let same: Vec<GroupChange> = plans.iter().map(|plan| workload.change(&mut builder, plan)).collect();
+    let same = workload.changes();
     group.throughput(Throughput::Elements(plans.len() as u64));
     group.bench_function("unchanged_groups", |b| {
         let writer = loaded.store.writer();

@@ -8,15 +8,15 @@ use ta_engine::StrategyKind;
 fn first(c: &mut Criterion) {
     let mut group = c.benchmark_group("step_full");
     group.sample_size(10);
-    for targets in sizes(&[1_000, 10_000, 100_000]) {
+    for targets in sizes(&[1_000, 10_000, 100_000, 800_000, 2_000_000]) {
         let workload = Workload::slices(targets, (targets / 500).max(1) as u32, 10);
-        let table = workload.table(true);
+        let (table, changes) = (workload.table(true), workload.changes());
         group.throughput(Throughput::Elements(targets));
         for kind in StrategyKind::ALL {
             group.bench_function(BenchmarkId::new(kind.name(), targets), |b| {
                 let fresh = || {
                     let loaded = Loaded::empty(table.clone(), kind, collectors(100), 0);
-                    loaded.feed(&workload);
+                    loaded.store.writer().apply(changes.iter().cloned());
                     loaded
                 };
                 b.iter_batched(
@@ -36,8 +36,8 @@ fn first(c: &mut Criterion) {
 fn collector_changes(c: &mut Criterion) {
     let mut group = c.benchmark_group("collectors");
     group.sample_size(20);
-    let targets = sizes(&[10_000, 100_000]).pop().unwrap_or(10_000);
-    for count in [10, 100, 1000] {
+    let targets = sizes(&[10_000, 100_000, 1_000_000]).pop().unwrap_or(10_000);
+    for count in [3, 20, 100, 1000] {
         let workload = Workload::slices(targets, 200, 10);
         group.throughput(Throughput::Elements(targets));
         for kind in StrategyKind::ALL {

@@ -13,8 +13,9 @@ use ta_engine::StrategyKind;
 fn upstream(c: &mut Criterion) {
     let mut group = c.benchmark_group("upstream_shape");
     group.sample_size(10);
-    for targets in sizes(&[10_000, 100_000, 800_000]) {
+    for targets in sizes(&[1_000, 10_000, 100_000, 800_000]) {
         let workload = Workload::upstream(targets);
+        let changes = workload.changes();
         group.throughput(Throughput::Elements(targets));
         for (name, filter) in [("process_targets", false), ("process_targets_with_relabel", true)] {
             let table = workload.table(filter);
@@ -22,7 +23,7 @@ fn upstream(c: &mut Criterion) {
                 group.bench_function(BenchmarkId::new(format!("{name}/{kind}"), targets), |b| {
                     let fresh = || {
                         let loaded = Loaded::empty(table.clone(), kind, collectors(100), 0);
-                        loaded.feed(&workload);
+                        loaded.store.writer().apply(changes.iter().cloned());
                         loaded
                     };
                     b.iter_batched(

@@ -1,9 +1,15 @@
 //! What the benches measure with: life-like targets, fed the way discovery feeds them.
 
+pub mod plot;
+pub mod serve;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use ta_engine::{Engine, EngineOptions, StepInput, StrategyConfig, StrategyKind, TargetStore};
+use ta_engine::{
+    Engine, EngineOptions, JobTargets, Owner, StepInput, StrategyConfig, StrategyKind, TargetStore, node_hash,
+};
+use ta_loadgen::Rng;
 use ta_loadgen::synth::{GroupPlan, Profile, Synth, SynthGroup, SynthOptions, relabel_rules, relabel_rules_yaml};
 use ta_model::group::{GroupBuilder, GroupChange, GroupKey, TargetGroup};
 use ta_model::job_table::{FilterStrategy, JobTable, Origin};
@@ -71,6 +77,13 @@ impl Workload {
         let source = format!("{}/{}", plan.job, plan.group).into();
         let key = GroupKey { job: self.names[plan.job as usize].clone(), provider: 1, source };
         GroupChange::Replace(key, Arc::new(build(builder, &group)))
+    }
+
+    /// All groups, under their keys.
+    #[must_use]
+    pub fn changes(&self) -> Vec<GroupChange> {
+        let mut builder = GroupBuilder::new();
+        self.plans().map(|plan| self.change(&mut builder, &plan)).collect()
     }
 
     /// The jobs. With `filter`, each has the relabel rules typical of its kind.
@@ -141,9 +154,24 @@ impl Loaded {
     /// If there are no threads to be had.
     #[must_use]
     pub fn empty(table: Arc<JobTable>, strategy: StrategyKind, collectors: CollectorSet, threads: usize) -> Self {
+        Self::with_budget(table, strategy, collectors, threads, 0)
+    }
+
+    /// The same, keeping so many bytes of whole bodies.
+    ///
+    /// # Panics
+    /// If there are no threads to be had.
+    #[must_use]
+    pub fn with_budget(
+        table: Arc<JobTable>,
+        strategy: StrategyKind,
+        collectors: CollectorSet,
+        threads: usize,
+        body_budget: usize,
+    ) -> Self {
         let store = TargetStore::new();
         let strategy = StrategyConfig { strategy, ..StrategyConfig::default() };
-        let options = EngineOptions { strategy, threads, body_budget: 0 };
+        let options = EngineOptions { strategy, threads, body_budget };
         let engine = Engine::new(&options, store.clone()).expect("threads");
         Self { store, engine, input: StepInput { jobs: table, collectors } }
     }
@@ -167,18 +195,63 @@ impl Loaded {
     }
 }
 
-/// The sizes a bench runs at: all of them, or with `BENCH_SMOKE` set those up to 10,000, to see that it runs at all.
+/// The targets of some jobs as strategies see them.
+#[derive(Debug)]
+pub struct Jobs {
+    addresses: Vec<Vec<u64>>,
+    nodes: Vec<Vec<u64>>,
+}
+
+impl Jobs {
+    /// `targets` targets in `jobs` jobs of one size, on as many nodes as there are collectors.
+    #[must_use]
+    pub fn new(targets: usize, jobs: usize, collectors: usize) -> Self {
+        let mut rng = Rng::new(1);
+        let mut column = |draw: &dyn Fn(&mut Rng) -> u64| -> Vec<Vec<u64>> {
+            (0..jobs).map(|_| (0..targets / jobs).map(|_| draw(&mut rng)).collect()).collect()
+        };
+        // hashes of addresses are as good as random; nodes have more or fewer targets, as in life
+        let nodes: Vec<u64> = (0..collectors).map(|n| node_hash(&format!("node-{n}"))).collect();
+        Self {
+            addresses: column(&|rng| rng.next_u64()),
+            nodes: column(&|rng| nodes[rng.below(nodes.len() as u64) as usize]),
+        }
+    }
+
+    /// All of them, with the owners they had.
+    #[must_use]
+    pub fn targets<'a>(&'a self, previous: &'a [Vec<Owner>]) -> Vec<JobTargets<'a>> {
+        let jobs = self.addresses.iter().zip(&self.nodes).zip(previous);
+        jobs.map(|((addresses, nodes), previous)| JobTargets { addresses, nodes, previous }).collect()
+    }
+}
+
+/// Owners of targets that nobody has.
+#[must_use]
+pub fn pending(targets: usize, jobs: usize) -> Vec<Vec<Owner>> {
+    vec![vec![Owner::PENDING; targets / jobs]; jobs]
+}
+
+/// The sizes a bench runs at: those up to the number in `BENCH_MOST` (all without it), or with `BENCH_SMOKE` set those up
+/// to 10,000, to see that it runs at all.
 #[must_use]
 pub fn sizes(all: &[u64]) -> Vec<u64> {
-    let most = if std::env::var_os("BENCH_SMOKE").is_some() { 10_000 } else { u64::MAX };
+    let given = std::env::var("BENCH_MOST").ok().and_then(|most| most.parse().ok()).unwrap_or(u64::MAX);
+    let most = if std::env::var_os("BENCH_SMOKE").is_some() { 10_000 } else { given };
     all.iter().copied().filter(|size| *size <= most).collect()
 }
 
 /// Resident memory of this process in bytes.
 #[must_use]
 pub fn resident() -> usize {
-    /// The unit of `/proc/self/statm` on every Linux this runs on.
+    resident_of(std::process::id())
+}
+
+/// Resident memory of a process in bytes; 0 if there is no such process.
+#[must_use]
+pub fn resident_of(process: u32) -> usize {
+    /// The unit of `/proc/PID/statm` on every Linux this runs on.
     const PAGE: usize = 4096;
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let statm = std::fs::read_to_string(format!("/proc/{process}/statm")).unwrap_or_default();
     statm.split_whitespace().nth(1).and_then(|pages| pages.parse::<usize>().ok()).unwrap_or(0) * PAGE
 }

@@ -7,6 +7,7 @@ use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use serde_json::json;
 use ta_bench::{Loaded, Workload, build, collectors, resident};
 use ta_engine::{Phase, StrategyKind};
 use ta_loadgen::synth::SynthOptions;
@@ -36,29 +37,56 @@ struct Args {
     /// Without relabel rules.
     #[arg(long)]
     unfiltered: bool,
+    /// Megabytes of whole bodies that may be kept.
+    #[arg(long, default_value_t = 256)]
+    body_budget: usize,
+    /// JSON instead of lines.
+    #[arg(long)]
+    json: bool,
 }
 
+/// What was measured, as lines for people or as JSON for the results.
 struct Report {
-    out: std::io::Stdout,
     targets: f64,
+    json: bool,
+    rows: Vec<serde_json::Value>,
 }
 
 impl Report {
     fn time(&mut self, what: &str, taken: Duration, note: &str) {
-        let per_target = taken.as_nanos() as f64 / self.targets;
-        let line = format!("{what:<44} {:>10.2} ms {per_target:>10.1} ns/target  {note}\n", taken.as_secs_f64() * 1e3);
-        self.line(&line);
+        let (ms, per_target) = (taken.as_secs_f64() * 1e3, taken.as_nanos() as f64 / self.targets);
+        self.rows.push(json!({"what": what, "ms": ms, "ns_per_target": per_target}));
+        self.say(&format!("{what:<44} {ms:>10.2} ms {per_target:>10.1} ns/target  {note}\n"));
     }
 
     fn bytes(&mut self, what: &str, bytes: usize) {
-        let line =
-            format!("{what:<44} {:>10.2} MB {:>10.1} B/target\n", bytes as f64 / 1e6, bytes as f64 / self.targets);
-        self.line(&line);
+        let per_target = bytes as f64 / self.targets;
+        self.rows.push(json!({"what": what, "bytes": bytes, "bytes_per_target": per_target}));
+        self.say(&format!("{what:<44} {:>10.2} MB {per_target:>10.1} B/target\n", bytes as f64 / 1e6));
     }
 
-    fn line(&mut self, line: &str) {
-        // a closed pipe is no reason to stop measuring
-        drop(self.out.write_all(line.as_bytes()));
+    /// Anything else: a ratio, a number per group.
+    fn value(&mut self, what: &str, value: f64, unit: &str) {
+        self.rows.push(json!({"what": what, "value": value, "unit": unit}));
+        self.say(&format!("{what:<44} {value:>10.2} {unit}\n"));
+    }
+
+    fn say(&self, line: &str) {
+        if !self.json {
+            // a closed pipe is no reason to stop measuring
+            drop(std::io::stdout().write_all(line.as_bytes()));
+        }
+    }
+
+    fn finish(self, args: &Args) {
+        if self.json {
+            let Args { targets, jobs, per_group, collectors, threads, upstream, unfiltered, .. } = args;
+            let json = json!({
+                "targets": targets, "jobs": jobs, "per_group": per_group, "collectors": collectors, "threads": threads,
+                "strategy": args.strategy.name(), "upstream": upstream, "unfiltered": unfiltered, "rows": self.rows,
+            });
+            drop(std::io::stdout().write_all(format!("{json}\n").as_bytes()));
+        }
     }
 }
 
@@ -81,14 +109,17 @@ fn main() {
             ..SynthOptions::default()
         }),
     };
-    let mut report = Report { out: std::io::stdout(), targets: args.targets as f64 };
-    let before = resident();
+    let mut report = Report { targets: args.targets as f64, json: args.json, rows: Vec::new() };
     let table = workload.table(!args.unfiltered);
-    let mut loaded = Loaded::empty(table, args.strategy, collectors(args.collectors), args.threads);
+    let budget = args.body_budget << 20;
+    let mut loaded = Loaded::with_budget(table, args.strategy, collectors(args.collectors), args.threads, budget);
+    let before = resident();
     ingest(&workload, &loaded, &mut report);
+    let fed = resident().saturating_sub(before);
     steps(&workload, &mut loaded, &mut report);
-    bytes(&loaded, before, &mut report);
+    bytes(&mut loaded, before, fed, &mut report);
     bodies(&loaded, &mut report);
+    report.finish(&args);
 }
 
 /// Generates, merges and compacts group by group, so that only what the store keeps stays in memory.
@@ -112,6 +143,7 @@ fn ingest(workload: &Workload, loaded: &Loaded, report: &mut Report) {
         store += timed(|| writer.apply([change])).1;
     }
     report.time("anchor: sorted merge of label references", merge, "");
+    report.value("compact / merge", compact.as_secs_f64() / merge.as_secs_f64(), "");
     report.time("compact groups", compact, &format!("{:.2} of the merge", compact.as_secs_f64() / merge.as_secs_f64()));
     report.time("store groups", store, "");
 }
@@ -158,11 +190,11 @@ fn steps(workload: &Workload, loaded: &mut Loaded, report: &mut Report) {
     let one_pct = (plans.len() / 100).max(1);
     churn(loaded, &mut (0..one_pct), true);
     let clustered = step(loaded, "step: 1 % of targets changed, clustered", report);
-    let ratio = |part: Duration| format!("{:9.1} % of a full step\n", part.as_secs_f64() / full.as_secs_f64() * 1e2);
-    report.line(&ratio(clustered));
+    let percent = |part: Duration| part.as_secs_f64() / full.as_secs_f64() * 1e2;
+    report.value("1 % clustered / full step", percent(clustered), "%");
     churn(loaded, &mut (0..plans.len()).step_by(10), false);
     let spread = step(loaded, "step: 1 target in every 10th group changed", report);
-    report.line(&ratio(spread));
+    report.value("1 target in every 10th group / full step", percent(spread), "%");
 
     let count = loaded.input.collectors.len();
     let mut taken: Vec<Duration> = (0..201)
@@ -184,18 +216,29 @@ fn unchanged(workload: &Workload, loaded: &mut Loaded, report: &mut Report) {
     let groups = changes.len();
     let writer = loaded.store.writer();
     let (_, taken) = timed(|| writer.apply(changes));
-    let line = format!("re-sent unchanged: {:.0} ns/group\n", taken.as_nanos() as f64 / groups as f64);
-    report.line(&line);
+    report.value("re-sent unchanged", taken.as_nanos() as f64 / groups as f64, "ns/group");
 }
 
-fn bytes(loaded: &Loaded, before: usize, report: &mut Report) {
+/// What lies where. Parts are counted exactly where the engine knows them; the rest is what is resident beyond them.
+fn bytes(loaded: &mut Loaded, before: usize, fed: usize, report: &mut Report) {
     let snapshot = loaded.engine.snapshots().load();
-    report.bytes("groups", snapshot.group_bytes());
-    report.bytes("records, index, owners, shares", snapshot.table_bytes());
-    report.bytes("resident", resident().saturating_sub(before));
-    let json: u64 =
-        snapshot.jobs().flat_map(|job| job.shares().map(|(_, share)| share.content_length()).collect::<Vec<_>>()).sum();
+    let groups = snapshot.group_bytes();
+    report.bytes("groups", groups);
+    report.bytes("store map, keys, slack (resident after feeding)", fed.saturating_sub(groups));
+    report.bytes("tables: records, index, owners, shares", snapshot.table_bytes());
+    let (loads, jobs) = (size_of_val(snapshot.loads()), snapshot.job_count() * size_of::<usize>());
+    report.bytes("snapshot: loads, jobs, list of jobs", loads + jobs + snapshot.listing().len());
+    let stepped = resident().saturating_sub(before);
+    report.bytes("resident after all steps, no bodies", stepped);
+    let (kept, warming) = timed(|| loaded.engine.warm(&|| false));
+    report.time("warm whole bodies within the budget", warming, "");
+    report.bytes("whole bodies kept", kept);
+    report.bytes("resident with bodies", resident().saturating_sub(before));
+    let snapshot = loaded.engine.snapshots().load();
+    let lengths = snapshot.jobs().map(|job| job.shares().map(|(_, share)| share.content_length()).sum::<u64>());
+    let json = lengths.sum::<u64>() as f64;
     report.bytes("JSON of all bodies", json as usize);
+    report.value("resident without bodies / JSON", stepped as f64 / json * 100.0, "%");
 }
 
 fn bodies(loaded: &Loaded, report: &mut Report) {
@@ -224,6 +267,7 @@ fn bodies(loaded: &Loaded, report: &mut Report) {
         copy,
         &format!("{copied} bodies; rendering is {:.2} of it", pieces.as_secs_f64() / copy.as_secs_f64()),
     );
+    report.value("render / copy", pieces.as_secs_f64() / copy.as_secs_f64(), "");
     let (_, etags) = timed(|| shares.iter().fold(0, |all, share| all ^ share.etag()));
     report.time("fold all ETags", etags, "");
 }

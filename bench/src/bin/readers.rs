@@ -1,0 +1,150 @@
+//! Whether readers wait for the engine: look-ups at a steady pace, while nothing happens and while steps follow each
+//! other without a pause.
+//!
+//! A look-up is what a request does with the engine: load the snapshot, find job, collector and share, its length and
+//! tag. Beside it stands a measurement of nothing at all at the same pace: what the machine itself takes away.
+
+use std::hint::black_box;
+use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use ta_bench::{Loaded, Workload, collectors};
+use ta_engine::{SnapshotCell, StrategyKind};
+use ta_loadgen::synth::GroupPlan;
+use ta_model::group::GroupBuilder;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[derive(Debug, Parser)]
+#[command(about = "Latency of look-ups while the engine recomputes")]
+struct Args {
+    #[arg(long, default_value_t = 100_000)]
+    targets: u64,
+    #[arg(long, default_value_t = 200)]
+    jobs: u32,
+    #[arg(long, default_value_t = 100)]
+    collectors: usize,
+    /// Of each of the two measurements.
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+    /// JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Between two look-ups.
+const PACE: Duration = Duration::from_micros(200);
+
+/// Sorted times of one measurement.
+struct Times(Vec<Duration>);
+
+impl Times {
+    fn at(&self, quantile: f64) -> f64 {
+        let last = self.0.len() - 1;
+        self.0[(last as f64 * quantile) as usize].as_nanos() as f64 / 1e3
+    }
+}
+
+fn main() {
+    let args = Args::parse();
+    let workload = Workload::slices(args.targets, args.jobs, 10);
+    // one thread for the engine, so that on two cores one is left for the reader
+    let mut loaded = Loaded::full(&workload, true, StrategyKind::ConsistentHashing, args.collectors, 1);
+    let cell = loaded.engine.snapshots();
+    let length = Duration::from_secs(args.seconds);
+    let mut rows = vec![
+        ("nothing", pace(length, |_| {}), 0),
+        ("look-up, engine idle", pace(length, |round| look_up(&cell, round)), 0),
+    ];
+    let over = AtomicBool::new(false);
+    let (times, steps) = std::thread::scope(|scope| {
+        let stepping = scope.spawn(|| steps(&workload, &mut loaded, &over));
+        let times = pace(length, |round| look_up(&cell, round));
+        over.store(true, Ordering::Relaxed);
+        (times, stepping.join().unwrap_or_default())
+    });
+    rows.push(("look-up, engine stepping", times, steps));
+    drop(std::io::stdout().write_all(report(&rows, args.json).as_bytes()));
+}
+
+/// Calls `work` at a steady pace and notes how long each call took.
+fn pace(length: Duration, work: impl Fn(usize)) -> Times {
+    let begun = Instant::now();
+    let mut times = Vec::with_capacity((length.as_micros() / PACE.as_micros()) as usize);
+    while begun.elapsed() < length {
+        let start = Instant::now();
+        work(times.len());
+        times.push(start.elapsed());
+        // waiting in the kernel would add its wake-up to the next look-up: cold caches, another core
+        while start.elapsed() < PACE {
+            std::hint::spin_loop();
+        }
+    }
+    times.sort_unstable();
+    Times(times)
+}
+
+fn look_up(cell: &SnapshotCell, round: usize) {
+    let snapshot = cell.load();
+    let table = snapshot.table();
+    let job = table.jobs()[round * 31 % table.jobs().len()].name();
+    let collector = &snapshot.collectors()[round * 17 % snapshot.collectors().len()].name;
+    let ordinal = snapshot.collectors().ordinal(collector);
+    let share = ordinal.and_then(|ordinal| snapshot.job(job)?.share(ordinal));
+    black_box(share.map(|share| (share.content_length(), share.etag())));
+}
+
+/// Steps until `over`: one percent of the groups replaced, and a collector more or less, in turns. Returns their number.
+fn steps(workload: &Workload, loaded: &mut Loaded, over: &AtomicBool) -> usize {
+    let mut plans: Vec<GroupPlan> = workload.plans().collect();
+    let mut builder = GroupBuilder::new();
+    let writer = loaded.store.writer();
+    let count = loaded.input.collectors.len();
+    let (fewer, more) = (collectors(count), collectors(count + 1));
+    let mut steps = 0;
+    while !over.load(Ordering::Relaxed) {
+        let part = plans.len() / 100;
+        let from = steps * part % (plans.len() - part).max(1);
+        for plan in &mut plans[from..from + part] {
+            plan.slots.iter_mut().for_each(|slot| slot.serial += 1);
+            writer.apply([workload.change(&mut builder, plan)]);
+        }
+        loaded.engine.step(&loaded.input);
+        loaded.input.collectors = if steps % 2 == 0 { more.clone() } else { fewer.clone() };
+        loaded.engine.step(&loaded.input);
+        steps += 2;
+    }
+    steps
+}
+
+fn report(rows: &[(&str, Times, usize)], json: bool) -> String {
+    if json {
+        let rows: Vec<_> = rows
+            .iter()
+            .map(|(what, times, steps)| {
+                serde_json::json!({
+                    "what": what, "count": times.0.len(), "steps": steps, "p50_us": times.at(0.5),
+                    "p99_us": times.at(0.99), "p999_us": times.at(0.999), "max_us": times.at(1.0),
+                })
+            })
+            .collect();
+        return format!("{}\n", serde_json::Value::from(rows));
+    }
+    let row = |(what, times, steps): &(&str, Times, usize)| {
+        format!(
+            "{what:<28}{:>9}{steps:>8}{:>12.2}{:>12.2}{:>12.2}{:>12.2}\n",
+            times.0.len(),
+            times.at(0.5),
+            times.at(0.99),
+            times.at(0.999),
+            times.at(1.0)
+        )
+    };
+    let head = ["count", "steps", "p50 us", "p99 us", "p99.9 us", "max us"];
+    let head =
+        format!("{:<28}{:>9}{:>8}{:>12}{:>12}{:>12}{:>12}\n", "", head[0], head[1], head[2], head[3], head[4], head[5]);
+    head + &rows.iter().map(row).collect::<String>()
+}
