@@ -179,7 +179,7 @@ impl Listener {
         self.directories = directories;
     }
 
-    /// What [`Listener::changed`] waits with; it can be awaited while the listener itself is busy elsewhere.
+    /// What [`Bell::changed`] waits with; it can be awaited while the listener itself is busy elsewhere.
     #[must_use]
     pub fn bell(&self) -> Bell {
         Bell(self.wake.clone())

@@ -1,6 +1,6 @@
 //! Objects of the prometheus-operator to scrape configs: ServiceMonitor, PodMonitor, Probe, ScrapeConfig.
 //!
-//! The pure half: what is selected ([`Selection`]), what an object says ([`Resource`]), what becomes of it ([`generate`]).
+//! The pure half: what is selected ([`Selection`]), what an object says ([`Resource`]), what becomes of it ([`generate()`]).
 //! Watching the objects, and the Secrets and ConfigMaps they refer to, is somebody else's work: values come through
 //! [`Lookup`], and [`Outcome::references`] says whose changes matter.
 //!

@@ -1,6 +1,6 @@
 //! YAML 1.1 as Go reads it (gopkg.in/yaml.v2), with source positions.
 //!
-//! [`parse`] gives a tree that still knows how every scalar was written; [`Decoder`] turns it into typed values,
+//! [`parse()`] gives a tree that still knows how every scalar was written; [`Decoder`] turns it into typed values,
 //! goes on after an error, and so reports everything that is wrong with a file at once.
 
 mod decode;
