@@ -107,10 +107,10 @@ fn versions(config: &TlsConfig) -> Result<Vec<&'static SupportedProtocolVersion>
 
 fn verifier(config: &TlsConfig, ca: &[u8]) -> Result<Arc<dyn ServerCertVerifier>, HttpClientError> {
     if config.insecure_skip_verify {
-        return Ok(Arc::new(NoVerifier));
+        return Ok(Arc::new(NoVerifier { refusal: None }));
     }
     let verifier: Arc<dyn ServerCertVerifier> =
-        if ca.is_empty() { system_verifier()? } else { Arc::new(PinningVerifier::new(certificates(ca)?)?) };
+        if ca.is_empty() { system_verifier() } else { Arc::new(PinningVerifier::new(certificates(ca)?)?) };
     if config.server_name.is_empty() {
         return Ok(verifier);
     }
@@ -118,19 +118,29 @@ fn verifier(config: &TlsConfig, ca: &[u8]) -> Result<Arc<dyn ServerCertVerifier>
 }
 
 /// The system's CA bundle: about 150 certificates, so parsed once and shared by all clients.
-fn system_verifier() -> Result<Arc<WebPkiServerVerifier>, HttpClientError> {
-    static VERIFIER: OnceLock<Result<Arc<WebPkiServerVerifier>, String>> = OnceLock::new();
+///
+/// A system without one (an empty image) can still ask plain HTTP servers, so the want shows only in a handshake.
+fn system_verifier() -> Arc<dyn ServerCertVerifier> {
+    static VERIFIER: OnceLock<Arc<dyn ServerCertVerifier>> = OnceLock::new();
     let verifier = VERIFIER.get_or_init(|| {
-        let mut roots = RootCertStore::empty();
         let found = rustls_native_certs::load_native_certs();
+        let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(found.certs);
-        if roots.is_empty() {
-            let causes: Vec<_> = found.errors.iter().map(ToString::to_string).collect();
-            return Err(format!("no CA certificate on this system {causes:?}; set ca_file"));
-        }
-        webpki(roots).map_err(|error| error.to_string())
+        let causes: Vec<_> = found.errors.iter().map(ToString::to_string).collect();
+        trusting(roots, &causes)
     });
-    verifier.clone().map_err(HttpClientError::Tls)
+    verifier.clone()
+}
+
+fn trusting(roots: RootCertStore, causes: &[String]) -> Arc<dyn ServerCertVerifier> {
+    let refuse = |text| Arc::new(NoVerifier { refusal: Some(text) });
+    if roots.is_empty() {
+        return refuse(format!("no CA certificate on this system {causes:?}; set ca_file"));
+    }
+    match webpki(roots) {
+        Ok(verifier) => verifier,
+        Err(error) => refuse(error.to_string()),
+    }
 }
 
 fn webpki(roots: RootCertStore) -> Result<Arc<WebPkiServerVerifier>, rustls::client::VerifierBuilderError> {
@@ -262,9 +272,12 @@ impl ServerCertVerifier for NameVerifier {
     }
 }
 
-/// `insecure_skip_verify`: any certificate will do; that the peer holds its key is still checked.
+/// Looks at no certificate. `insecure_skip_verify`: any will do (that the peer holds its key is still checked). With a
+/// refusal, none will: there is nothing to verify it by.
 #[derive(Debug)]
-struct NoVerifier;
+struct NoVerifier {
+    refusal: Option<String>,
+}
 
 impl ServerCertVerifier for NoVerifier {
     fn verify_server_cert(
@@ -275,7 +288,10 @@ impl ServerCertVerifier for NoVerifier {
         _ocsp: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
+        match &self.refusal {
+            None => Ok(ServerCertVerified::assertion()),
+            Some(refusal) => Err(rustls::Error::General(refusal.clone())),
+        }
     }
 
     fn verify_tls12_signature(
@@ -298,5 +314,19 @@ impl ServerCertVerifier for NoVerifier {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         provider().signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_any_ca_a_client_can_be_built_and_only_a_handshake_fails() {
+        let verifier = trusting(RootCertStore::empty(), &["no such file".to_owned()]);
+        let name = ServerName::try_from("example.com").unwrap();
+        let certificate = CertificateDer::from(vec![0]);
+        let refused = verifier.verify_server_cert(&certificate, &[], &name, &[], UnixTime::now()).unwrap_err();
+        assert!(refused.to_string().contains("no CA certificate on this system [\"no such file\"]; set ca_file"), "{refused}");
     }
 }
