@@ -266,6 +266,7 @@ impl Block {
     pub fn render(&self, index: usize, out: &mut String) {
         let skeleton = &*self.skeleton;
         let row = self.row_lens(index).start;
+        let mut constants = Reader::new(self);
         let (mut copied, mut next, mut at) = (0, 0, self.starts[index] as usize);
         for piece in &skeleton.pieces {
             let end = piece.text_end as usize;
@@ -280,7 +281,7 @@ impl Block {
                     next += 1;
                 }
                 Column::Slot(Slot::Row(slot)) => out.push_str(self.row_value(index, slot)),
-                Column::Slot(Slot::Constant(slot)) => out.push_str(self.constant(slot)),
+                Column::Slot(Slot::Constant(slot)) => out.push_str(constants.constant(slot)),
                 Column::Text(_) => {}
             }
         }
@@ -344,6 +345,40 @@ impl Block {
     fn heap_bytes(&self) -> usize {
         let own = if Arc::strong_count(&self.skeleton) == 1 { self.skeleton.heap_bytes() } else { 0 };
         self.text.len() + self.lens.heap_bytes() + self.starts.len() * 4 + own
+    }
+}
+
+/// Reads what the targets of a block share, column after column. Asked in ascending order it never looks back.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    block: &'a Block,
+    /// The constant before which it stands, and where that begins.
+    slot: usize,
+    start: usize,
+}
+
+impl<'a> Reader<'a> {
+    /// A reader that stands before the first constant.
+    #[must_use]
+    pub fn new(block: &'a Block) -> Self {
+        Self { block, slot: 0, start: 0 }
+    }
+
+    /// As [`Block::source`].
+    pub fn source(&mut self, column: usize) -> Source<'a> {
+        match self.block.skeleton.columns[column].unpack() {
+            Column::Slot(Slot::Constant(slot)) => Source::Fixed(self.constant(slot)),
+            _ => self.block.source(column),
+        }
+    }
+
+    fn constant(&mut self, slot: usize) -> &'a str {
+        if slot < self.slot {
+            (self.slot, self.start) = (0, 0);
+        }
+        self.start += self.block.lens.sum(self.slot..slot);
+        self.slot = slot;
+        &self.block.text[self.start..self.start + self.block.lens.get(slot)]
     }
 }
 

@@ -19,6 +19,9 @@ use tokio::time::Instant;
 use crate::config::Readiness;
 use crate::health::{Health, Phase};
 
+/// Jobs that a log line names before it only counts them.
+const NAMED: usize = 10;
+
 /// What the wait is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Progress {
@@ -108,8 +111,13 @@ impl Startup {
         if !progress.has_collectors {
             tracing::warn!("no collectors known yet: every target is unassigned until their source delivers");
         }
-        for job in snapshot.jobs().filter(|job| !job.synced()) {
-            tracing::warn!(job = %job.name(), "service discovery did not deliver yet: the job's targets answer 503 until it does");
+        let unsynced: Vec<_> = snapshot.jobs().filter(|job| !job.synced()).map(|job| job.name().clone()).collect();
+        if !unsynced.is_empty() {
+            tracing::warn!(
+                jobs = unsynced.len(),
+                first = ?&unsynced[..unsynced.len().min(NAMED)],
+                "service discovery did not deliver yet: the targets of these jobs answer 503 until it does"
+            );
         }
     }
 }

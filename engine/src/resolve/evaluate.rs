@@ -1,6 +1,6 @@
 //! Running a program over a block: once for what its targets share, then for each target what is left.
 
-use ta_model::group::{Block, Source, unescape};
+use ta_model::group::{Block, Reader, Source, unescape};
 use ta_model::relabel::{Action, Rule, hashmod, lowercase, uppercase};
 
 use super::identity::{IdentityText, TargetId};
@@ -107,8 +107,9 @@ impl Evaluation {
         self.loads.clear();
         self.known.clear();
         self.known.resize(program.names.len(), Known::Value(Span::default()));
+        let mut reader = Reader::new(block);
         for column in &program.columns {
-            self.known[*column as usize] = match block.source(*column as usize) {
+            self.known[*column as usize] = match reader.source(*column as usize) {
                 Source::Fixed(value) => Known::Value(Span::push(&mut self.text, &unescape(value))),
                 Source::Row(index) => {
                     self.loads.push((index as u32, *column));
