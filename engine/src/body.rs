@@ -38,6 +38,12 @@ pub(crate) fn content_length(job: &JobSnapshot, share: usize) -> u64 {
     targets as u64 + 2
 }
 
+/// The length of a share's body, from its first target alone: targets of a job are much alike.
+pub(crate) fn about_length(job: &JobSnapshot, share: usize) -> usize {
+    let first = members(job, share).next().map_or(0, |(block, index)| block.rendered_len(index));
+    (first + 1) * job.members(share).len()
+}
+
 /// Renders the whole body of a share.
 pub(crate) fn whole(job: &JobSnapshot, share: usize) -> Body {
     let mut text = String::with_capacity(content_length(job, share) as usize);

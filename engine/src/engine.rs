@@ -148,21 +148,22 @@ impl Engine {
     ///
     /// Returns the bytes kept. Bodies of shares that did not change were taken over by the step.
     pub fn warm(&mut self, stop: &dyn Fn() -> bool) -> usize {
-        /// A share whose body is at most this long is rendered in the first round: polls of small shares outnumber
-        /// those of large ones, and a large body streamed from its segments costs little more than a whole one.
-        const SMALL: u64 = 64 << 10;
+        /// A share whose body is at most about this long is rendered in the first round: polls of small shares
+        /// outnumber those of large ones, and a large body streamed from its pieces costs little more than a whole one.
+        const SMALL: usize = 64 << 10;
         let mut kept = self.last.body_bytes();
         for small in [true, false] {
             for job in &self.last.jobs {
-                if stop() {
+                // this runs after every step: with the budget used up it must cost nothing
+                if stop() || self.body_budget.saturating_sub(kept) < SMALL {
                     return kept;
                 }
-                for (_, share) in job.shares() {
-                    let len = crate::body::content_length(job, share);
-                    let fits = (len <= SMALL) == small && kept + len as usize <= self.body_budget;
-                    if fits && job.body(share).is_none() {
-                        job.keep_body(share, crate::body::whole(job, share));
-                        kept += len as usize;
+                for (_, share) in job.shares().filter(|(_, share)| job.body(*share).is_none()) {
+                    let about = crate::body::about_length(job, share);
+                    if (about <= SMALL) == small && kept + about <= self.body_budget {
+                        let body = crate::body::whole(job, share);
+                        kept += body.bytes.len();
+                        job.keep_body(share, body);
                     }
                 }
             }

@@ -390,6 +390,19 @@ fn bodies_are_kept_within_the_budget_and_survive_what_does_not_touch_them() {
 }
 
 #[test]
+fn the_budget_bounds_what_is_kept() {
+    let mut world = mk_world(StrategyKind::ConsistentHashing, mk_numbered(0..4));
+    let options = ta_engine::EngineOptions { body_budget: 200 << 10, ..ta_engine::EngineOptions::default() };
+    world.engine = ta_engine::Engine::new(&options, world.store.clone()).unwrap();
+    let addresses: Vec<String> = (0..4_000).map(|n| format!("10.0.{}.{}:9100", n / 250, n % 250)).collect();
+    world.addresses("job", "0", &addresses.iter().map(String::as_str).collect::<Vec<_>>());
+    world.step();
+    let kept = world.engine.warm(&|| false);
+    assert!(kept > 100 << 10 && kept <= 220 << 10, "{kept}");
+    assert_eq!(world.engine.warm(&|| false), kept, "nothing more fits");
+}
+
+#[test]
 fn a_large_body_comes_in_pieces() {
     let mut world = mk_world(StrategyKind::LeastWeighted, mk_numbered(0..1));
     let long = "x".repeat(1000);
