@@ -327,6 +327,9 @@ mod tests {
         let name = ServerName::try_from("example.com").unwrap();
         let certificate = CertificateDer::from(vec![0]);
         let refused = verifier.verify_server_cert(&certificate, &[], &name, &[], UnixTime::now()).unwrap_err();
-        assert!(refused.to_string().contains("no CA certificate on this system [\"no such file\"]; set ca_file"), "{refused}");
+        assert!(
+            refused.to_string().contains("no CA certificate on this system [\"no such file\"]; set ca_file"),
+            "{refused}"
+        );
     }
 }
