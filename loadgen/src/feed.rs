@@ -7,6 +7,9 @@
 //!    ▼
 //! ChangeSink: the Ledger of this process, or a truth file for another one
 //! ```
+//!
+//! What changes is told first and shown then ([`show`]): an allocator may be quick enough to have a collector know it
+//! before this process does anything else.
 
 mod churn;
 mod config;
@@ -17,7 +20,7 @@ mod world;
 
 pub use churn::{Churn, ChurnKind, ChurnOptions};
 pub use config::{AllocatorConfig, CollectorSource, TargetSource, collectors_file};
-pub use file::FileFeed;
+pub use file::{FileFeed, Staged};
 pub use http::{FeedMode, HttpFeed};
-pub use truth::{ChangeSink, LedgerSink, TruthFile, TruthReader};
+pub use truth::{ChangeSink, LedgerSink, TruthFile, TruthReader, show};
 pub use world::{World, WorldChange, job_json};

@@ -27,6 +27,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::feed::TruthReader;
 use crate::ledger::Ledger;
 use crate::loopback::Endpoint;
 use crate::protocol::http_sd::LabelNames;
@@ -93,6 +94,12 @@ impl Fleet {
     /// An empty fleet; `clock` is the instant the ledger calls zero.
     pub fn new(options: FleetOptions, ledger: Arc<Mutex<Ledger>>, stats: Arc<Stats>, clock: Instant) -> Self {
         Fleet { shared: Arc::new(Shared::new(options, ledger, stats, clock)), running: BTreeMap::new(), started: 0 }
+    }
+
+    /// Reads `truth` before every answer that brings news; only the first call counts. Somebody has to pump it besides, to
+    /// see its errors.
+    pub fn look_into(&self, truth: Arc<Mutex<TruthReader>>) {
+        self.shared.truth.set(truth).ok();
     }
 
     /// Starts a collector of this name after `delay`; does nothing if it runs already.

@@ -10,7 +10,10 @@
 //! | doubled | is held by more than one collector (each extra holder counts) |
 //! | stale | is gone and still held (each holder counts) |
 //!
-//! Targets are dense `u32`s; nothing is kept about a target but 16 bytes. No clock: every call says when.
+//! A fact is to be told before any collector can see it: what a collector gives up while it still exists by the truth
+//! counts as lost, and nothing can tell later that it was not.
+//!
+//! Targets are dense `u32`s; nothing is kept about a target but 20 bytes. No clock: every call says when.
 
 mod changes;
 
@@ -74,6 +77,8 @@ pub struct Integrals {
 #[derive(Debug, Clone, Copy, Default)]
 struct Target {
     content: u32,
+    /// Content that a holder took last.
+    taken: u32,
     /// Change waiting for this target, plus one; 0 = none.
     change: u32,
     holders: u16,
@@ -141,7 +146,7 @@ impl Ledger {
         let settled = match truth {
             Truth::Added => state.holders > 0,
             Truth::Removed => state.holders == 0,
-            Truth::Updated => false,
+            Truth::Updated => state.holders > 0 && state.taken == target.content,
         };
         if let (false, Some(change)) = (settled, change) {
             state.change = self.changes.wait_for(change);
@@ -206,6 +211,7 @@ impl Ledger {
         self.count(state, -1);
         state.holders = state.holders.saturating_add(more);
         state.ever_held |= state.exists;
+        state.taken = held.content;
         if state.exists && (state.content == held.content || !state.by_content) {
             self.changes.settle(&mut state.change, at);
         }

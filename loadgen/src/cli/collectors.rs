@@ -1,6 +1,7 @@
 //! `loadgen collectors`.
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -15,7 +16,7 @@ use crate::protocol::http_sd::LabelNames;
 use crate::session::Session;
 use crate::stats::lock;
 
-/// Time between looks at the truth file: the precision of times from change to known.
+/// Time between looks at the truth file, beside those before every answer that brings news.
 const TRUTH_POLL: Duration = Duration::from_millis(20);
 
 #[derive(Debug, clap::Args)]
@@ -105,6 +106,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<bool> {
         let read = TruthReader::open(path, session.ledger.clone(), session.clock);
         let mut reader = read.with_context(|| format!("read {}", path.display()))?;
         reader.pump().with_context(|| format!("read {}", path.display()))?;
+        let reader = Arc::new(Mutex::new(reader));
+        session.fleet.look_into(reader.clone());
         truth = Some(tokio::spawn(follow(reader)));
     }
     start(&args, &mut session);
@@ -158,9 +161,9 @@ fn state(session: &Session) -> String {
     format!("{} held, {} lost, {} doubled, {requests} requests", now.held, now.lost, now.doubled)
 }
 
-async fn follow(mut reader: TruthReader) -> anyhow::Result<()> {
+async fn follow(reader: Arc<Mutex<TruthReader>>) -> anyhow::Result<()> {
     loop {
-        reader.pump()?;
+        lock(&reader).pump()?;
         sleep(TRUTH_POLL).await;
     }
 }

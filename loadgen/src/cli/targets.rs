@@ -14,7 +14,7 @@ use super::output::spinner;
 use crate::duration::parse_flag;
 use crate::feed::{
     AllocatorConfig, ChangeSink as _, Churn, ChurnKind, ChurnOptions, CollectorSource, FileFeed, HttpFeed,
-    TargetSource, TruthFile, World, collectors_file,
+    TargetSource, TruthFile, World, collectors_file, show,
 };
 use crate::scenario::{Feed, Rate};
 use crate::stats::lock;
@@ -119,10 +119,7 @@ async fn live(
         if change.is_empty() {
             continue;
         }
-        if let Some(files) = files {
-            change.jobs.iter().try_for_each(|job| files.write(&world, *job)).context("targets")?;
-        }
-        truth.change(&change).context("truth.jsonl")?;
+        show(&change, &world, files, truth).context("targets or truth.jsonl")?;
         facts += change.facts.len();
         progress.set_message(format!("{facts} facts told; Ctrl-C ends it"));
     }

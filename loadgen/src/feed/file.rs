@@ -31,13 +31,35 @@ impl FileFeed {
     /// # Errors
     /// It cannot be written.
     pub fn write(&self, world: &World, job: u32) -> io::Result<()> {
-        replace_file(&self.directory.join(format!("job-{job:05}.json")), &job_json(world, job))
+        self.stage(world, job)?.publish()
+    }
+
+    /// Writes one job's file beside its place: the slow part, which nobody sees.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn stage(&self, world: &World, job: u32) -> io::Result<Staged> {
+        let path = self.directory.join(format!("job-{job:05}.json"));
+        let staged = Staged { beside: path.with_extension("tmp"), path };
+        std::fs::write(&staged.beside, job_json(world, job))?;
+        Ok(staged)
     }
 }
 
-/// Writes a file beside and renames it into place.
-pub(super) fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
-    let beside = path.with_extension("tmp");
-    std::fs::write(&beside, content)?;
-    std::fs::rename(&beside, path)
+/// A file that lies beside its place.
+#[derive(Debug)]
+#[must_use]
+pub struct Staged {
+    beside: PathBuf,
+    path: PathBuf,
+}
+
+impl Staged {
+    /// Renames it into place; the allocator sees it from now on.
+    ///
+    /// # Errors
+    /// It cannot be renamed.
+    pub fn publish(self) -> io::Result<()> {
+        std::fs::rename(&self.beside, &self.path)
+    }
 }

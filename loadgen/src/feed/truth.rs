@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use super::file::{FileFeed, Staged};
 use super::world::{World, WorldChange};
 use crate::ledger::{Ledger, Truth};
 use crate::protocol::Fingerprint;
@@ -22,7 +23,7 @@ pub trait ChangeSink: Send {
     /// The sink cannot be written.
     fn initial(&mut self, targets: &[Fingerprint]) -> io::Result<()>;
 
-    /// A change, visible to the allocator from now on.
+    /// A change that nobody sees yet; the allocator may from the moment this returns.
     ///
     /// # Errors
     /// The sink cannot be written.
@@ -35,6 +36,25 @@ pub trait ChangeSink: Send {
     fn initial_world(&mut self, world: &World) -> io::Result<()> {
         (0..world.synth().jobs()).try_for_each(|job| self.initial(&world.fingerprints(job)))
     }
+}
+
+/// Tells a change and lets the allocator see it, in this order: a removal told after a collector gave the target up would
+/// count it as lost. The files are made before, so that making them is not part of the time until the change is known.
+///
+/// An http feed serves the world itself: hold its lock from before the change until this returns.
+///
+/// # Errors
+/// The sink or a file cannot be written.
+pub fn show(
+    change: &WorldChange,
+    world: &World,
+    files: Option<&FileFeed>,
+    sink: &mut dyn ChangeSink,
+) -> io::Result<()> {
+    let stage = |files: &FileFeed| change.jobs.iter().map(|job| files.stage(world, *job)).collect();
+    let staged: Vec<Staged> = files.map_or_else(|| Ok(Vec::new()), stage)?;
+    sink.change(change)?;
+    staged.into_iter().try_for_each(Staged::publish)
 }
 
 /// Tells a ledger of this process.
@@ -227,5 +247,33 @@ mod tests {
             let mut reader = TruthReader::open(&path, Arc::default(), Instant::now()).unwrap();
             assert!(reader.pump().is_err(), "{text}");
         }
+    }
+
+    /// Looks at what is shown at the moment it is told.
+    struct Watcher(std::path::PathBuf, Vec<u8>);
+
+    impl ChangeSink for Watcher {
+        fn initial(&mut self, _: &[Fingerprint]) -> io::Result<()> {
+            Ok(())
+        }
+        fn change(&mut self, _: &WorldChange) -> io::Result<()> {
+            self.1 = std::fs::read(&self.0)?;
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_change_is_told_before_it_is_shown() {
+        let directory = tempfile::tempdir().unwrap();
+        let (files, path) = (FileFeed::new(directory.path()).unwrap(), directory.path().join("job-00000.json"));
+        let mut world = World::new(Synth::new(SynthOptions::default()).unwrap());
+        files.write(&world, 0).unwrap();
+        let before = std::fs::read(&path).unwrap();
+        let (mut change, mut sink) = (WorldChange::default(), Watcher(path.clone(), Vec::new()));
+        world.touch_labels(0, 0, &mut change);
+        show(&change, &world, Some(&files), &mut sink).unwrap();
+        assert!(sink.1 == before, "shown before it was told");
+        assert!(std::fs::read(&path).unwrap() == crate::feed::job_json(&world, 0));
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "nothing is left beside");
     }
 }

@@ -80,6 +80,7 @@ impl Holding {
         let names = self.poller.shared.options.label_names;
         read_groups(&answer.body, &self.job.plain, names, &mut |target| found.push(target))?;
         self.body = Some(body);
+        self.poller.shared.catch_up();
         let mut ledger = lock(&self.poller.shared.ledger);
         let as_held = |target: crate::protocol::Fingerprint, ledger: &mut crate::ledger::Ledger| Held {
             target: ledger.ordinal(target.identity),

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::FleetOptions;
+use crate::feed::TruthReader;
 use crate::ledger::Ledger;
 use crate::loopback::Endpoint;
 use crate::protocol::job_list::{JobList, JobListError, read_job_list};
@@ -34,6 +35,8 @@ pub(super) struct Shared {
     pub(super) ledger: Arc<Mutex<Ledger>>,
     pub(super) stop: CancellationToken,
     pub(super) out_of_budget: CancellationToken,
+    /// The truth, if another process tells it.
+    pub(super) truth: OnceLock<Arc<Mutex<TruthReader>>>,
     clock: Instant,
     requests: AtomicU64,
     lists: Mutex<VecDeque<(u64, Arc<JobList>)>>,
@@ -49,6 +52,7 @@ impl Shared {
             ledger,
             stop: CancellationToken::new(),
             out_of_budget: CancellationToken::new(),
+            truth: OnceLock::new(),
             clock,
             requests: AtomicU64::new(0),
             lists: Mutex::default(),
@@ -59,6 +63,14 @@ impl Shared {
     /// Time since the ledger's zero.
     pub(super) fn now(&self) -> Duration {
         self.clock.elapsed()
+    }
+
+    /// Takes in what was told before the answer at hand was made; a target would look lost that is gone.
+    pub(super) fn catch_up(&self) {
+        if let Some(truth) = self.truth.get() {
+            // an error stays: whoever follows the file meets it too, and ends the run
+            lock(truth).pump().ok();
+        }
     }
 
     /// A time of the protocol, scaled.

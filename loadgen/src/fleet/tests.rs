@@ -6,7 +6,8 @@ mod rows;
 use std::time::Duration;
 
 use super::*;
-use crate::ledger::Truth;
+use crate::feed::{ChangeSink as _, TruthFile, WorldChange};
+use crate::ledger::{Now, Truth};
 use crate::protocol::LabelFold;
 use crate::stats::lock;
 use fake::{FakeAllocator, Reply};
@@ -199,4 +200,27 @@ async fn latency_counts_from_the_intended_time() {
     bed.fleet.start("c-0", Duration::ZERO);
     bed.until("accepted", || bed.stats.targets.accepted() >= 3).await;
     assert!(bed.stats.targets.latency_micros().min() >= 19_000);
+}
+
+/// A holder that gives up what is gone must not be seen before the removal is: it would count as lost.
+#[tokio::test]
+async fn the_truth_of_another_process_is_read_before_an_answer_is_taken() {
+    let path = tempfile::tempdir().unwrap().keep().join("truth.jsonl");
+    let mut told = TruthFile::create(&path).unwrap();
+    let targets = [1, 2].map(|index| LabelFold::default().finish("a", &format!("host:{index}")));
+    told.initial(&targets).unwrap();
+    let mut bed = Bed::new(None).await;
+    bed.fake.job_list(Reply::json(jobs(&["a"])));
+    bed.fake.targets("a", Reply::json(groups(2)));
+    let reader = TruthReader::open(&path, bed.ledger.clone(), bed.clock).unwrap();
+    // nobody else reads the file here
+    bed.fleet.look_into(Arc::new(Mutex::new(reader)));
+    bed.fleet.start("c-0", Duration::ZERO);
+    bed.until("two held", || bed.held() == 2).await;
+    assert_eq!(lock(&bed.ledger).now(), Now { existing: 2, held: 2, ..Now::default() });
+    told.change(&WorldChange { facts: vec![(Truth::Removed, targets[1])], ..WorldChange::default() }).unwrap();
+    bed.fake.targets("a", Reply::json(groups(1)));
+    bed.until("one held", || bed.held() == 1).await;
+    assert_eq!(lock(&bed.ledger).now(), Now { existing: 1, held: 1, ..Now::default() });
+    assert_eq!(lock(&bed.ledger).changes().pending, 0);
 }

@@ -165,3 +165,54 @@ fn facts_of_one_change_do_not_supersede_each_other() {
     let totals = ledger.changes();
     assert_eq!((totals.known, totals.superseded, totals.pending), (1, 0, 0));
 }
+
+#[test]
+fn a_label_update_told_late_is_known_already() {
+    let (before, after) = (target(1, 10), target(1, 11));
+    let mut ledger = mk_ledger(&[before]);
+    let mut collector = Collector::default();
+    collector.hold(&mut ledger, 0, &[before]);
+    collector.hold(&mut ledger, 4, &[after]); // seen before it was told
+    let change = ledger.begin_change(at(5));
+    ledger.tell(at(5), Truth::Updated, after, Some(change));
+    ledger.end_change(change, at(5));
+    collector.hold(&mut ledger, 6, &[after]); // no difference will ever come again
+    assert_eq!((ledger.changes().pending, ledger.changes().begun), (0, 0));
+}
+
+#[test]
+fn a_label_update_waits_for_a_holder_although_the_last_one_had_it() {
+    let (before, after) = (target(1, 10), target(1, 11));
+    let mut ledger = mk_ledger(&[after]);
+    let mut collector = Collector::default();
+    collector.hold(&mut ledger, 0, &[after]);
+    collector.hold(&mut ledger, 1, &[]);
+    for (when, to) in [(2, before), (3, after)] {
+        let change = ledger.begin_change(at(when));
+        ledger.tell(at(when), Truth::Updated, to, Some(change));
+        ledger.end_change(change, at(when));
+    }
+    assert_eq!(ledger.changes().pending, 1);
+    collector.hold(&mut ledger, 5, &[after]);
+    assert_eq!((ledger.changes().known, ledger.changes().pending), (1, 0));
+}
+
+/// Why the feed tells first and shows then: see [`crate::feed::show`].
+#[test]
+fn a_removal_told_before_it_is_seen_costs_nothing_and_one_told_late_looks_lost() {
+    for (told, seen, lost) in [(10, 12, 0.0), (12, 10, 2.0)] {
+        let a = target(1, 0);
+        let mut ledger = mk_ledger(&[a]);
+        let mut collector = Collector::default();
+        collector.hold(&mut ledger, 0, &[a]);
+        for when in 10..=12 {
+            if when == told {
+                ledger.tell(at(when), Truth::Removed, a, None);
+            }
+            if when == seen {
+                collector.hold(&mut ledger, when, &[]);
+            }
+        }
+        assert_eq!(ledger.integrals(at(20)).lost, lost, "told at {told} s, seen at {seen} s");
+    }
+}

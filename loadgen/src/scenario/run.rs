@@ -14,7 +14,7 @@ use super::balancer::Balancer;
 use super::file::{Feed, Scenario, StepKind};
 use crate::feed::{
     AllocatorConfig, ChangeSink, Churn, ChurnOptions, CollectorSource, FileFeed, HttpFeed, LedgerSink, TargetSource,
-    World, collectors_file,
+    World, collectors_file, show,
 };
 use crate::fleet::FleetOptions;
 use crate::loopback::Endpoint;
@@ -104,11 +104,7 @@ impl Driver {
         if change.is_empty() {
             return Ok(());
         }
-        if let Some(files) = &self.files {
-            change.jobs.iter().try_for_each(|job| files.write(&world, *job))?;
-        }
-        self.sink.change(&change)?;
-        Ok(())
+        Ok(show(&change, &world, self.files.as_ref(), &mut self.sink)?)
     }
 }
 
