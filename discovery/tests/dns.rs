@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::{Discovery, labels, mk_millis, until};
-use hickory_resolver::proto::op::{Message, ResponseCode};
-use hickory_resolver::proto::rr::rdata::{A, AAAA, CNAME, MX, NS, SRV, TXT};
-use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
+use hickory_proto::op::{Message, ResponseCode};
+use hickory_proto::rr::rdata::{A, AAAA, CNAME, MX, NS, SRV, TXT};
+use hickory_proto::rr::{Name, RData, Record, RecordType};
 use ta_discovery::{ResolvConf, ResolvConfLoader};
 use ta_model::scrape_config::{DnsRecordType, DnsSdConfig, SdConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

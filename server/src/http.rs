@@ -4,7 +4,7 @@
 //! the snapshot, or are rendered from pre-encoded pieces while the client takes them.
 //!
 //! ```text
-//! serve (sockets) ─► Router ─► Route::of(raw path) ─► handler ─► SnapshotCell::load ─► Body
+//! serve (sockets) ─► Router ─► axum's routes, by raw path ─► handler ─► SnapshotCell::load ─► Body
 //! ```
 
 mod body;
@@ -23,29 +23,28 @@ mod shared_body;
 mod status;
 mod targets;
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
-use futures::FutureExt;
+use axum::response::IntoResponse;
 use futures::future::BoxFuture;
+use hyper::header::CONTENT_LENGTH;
 use hyper::http::request::Parts;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response};
 use ta_engine::SnapshotCell;
+use tower::Service;
 
-pub use body::Body;
 pub use serve::{BACKLOG, Limits, bind, serve};
 pub use status::{
     DiscoveryStatus, JobStatus, NoStatus, ProviderStatus, REFRESH_BUCKETS, Refreshes, SdCounters, StatusSource,
 };
 
+pub(crate) use body::Body;
 pub(crate) use escape::query_escape;
 pub(crate) use query::Query;
 
 use crate::health::Health;
 use crate::metrics::Metrics;
-use crate::pages;
-use route::{Match, Route};
 use shared_body::SharedBodies;
 
 /// Request extension: the request came over TLS with a verified client, so secrets may be shown.
@@ -72,7 +71,10 @@ pub struct State {
 
 /// Answers requests. Cheap to clone; a `tower::Service`, so that tests call it without a socket.
 #[derive(Clone, Debug)]
-pub struct Router(Arc<Inner>);
+pub struct Router {
+    inner: Arc<Inner>,
+    routes: axum::Router,
+}
 
 #[derive(Debug)]
 pub(crate) struct Inner {
@@ -90,36 +92,33 @@ impl std::ops::Deref for Inner {
 impl Router {
     #[must_use]
     pub fn new(state: State) -> Self {
-        Self(Arc::new(Inner { state, bodies: SharedBodies::default() }))
+        let inner = Arc::new(Inner { state, bodies: SharedBodies::default() });
+        Self { routes: route::routes(&inner), inner }
     }
 
     /// What the handlers see.
     #[must_use]
     pub fn state(&self) -> &State {
-        &self.0.state
+        &self.inner.state
     }
 
     /// Answers one request; its body is not looked at. A handler that panics answers 500 and is counted.
-    pub async fn respond(&self, request: Parts) -> Response<Body> {
-        let begun = Instant::now();
-        let route = match request.method {
-            Method::GET => Route::of(request.uri.path()),
-            // upstream routes nothing but GET, not even HEAD
-            _ => Match::Unknown,
-        };
-        let template = if let Match::Found(route) = &route { route.template() } else { "" };
-        let answer = AssertUnwindSafe(dispatch(&self.0, &request, route)).catch_unwind().await;
-        let response = answer.unwrap_or_else(|_| {
-            self.0.metrics.panicked();
-            respond::empty(StatusCode::INTERNAL_SERVER_ERROR)
-        });
-        self.0.metrics.observe_http(template, begun.elapsed());
+    pub async fn respond(&self, request: Parts) -> Response<axum::body::Body> {
+        // upstream routes nothing but GET; axum would answer HEAD as well
+        if request.method != Method::GET {
+            self.inner.metrics.observe_http("", Duration::ZERO);
+            return respond::not_found().into_response();
+        }
+        let request = Request::from_parts(request, axum::body::Body::empty());
+        let Ok(mut response) = self.routes.clone().call(request).await;
+        // axum has set it even where there must be none (304); hyper knows better, and has it from the body too
+        response.headers_mut().remove(CONTENT_LENGTH);
         response
     }
 }
 
-impl<B: Send + 'static> tower::Service<Request<B>> for Router {
-    type Response = Response<Body>;
+impl<B: Send + 'static> Service<Request<B>> for Router {
+    type Response = Response<axum::body::Body>;
     type Error = std::convert::Infallible;
     type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
 
@@ -133,45 +132,12 @@ impl<B: Send + 'static> tower::Service<Request<B>> for Router {
     }
 }
 
-async fn dispatch(inner: &Arc<Inner>, request: &Parts, route: Match<'_>) -> Response<Body> {
-    let route = match route {
-        Match::Found(route) => route,
-        Match::Moved(path) => return respond::moved(&path, request.uri.query()),
-        Match::Unknown => return respond::not_found(),
-    };
-    let query = Query::new(request.uri.query());
-    let headers = &request.headers;
-    let page = |render| apart(inner.clone(), request.clone(), render);
-    match route {
-        Route::Targets { job } => targets::answer(inner, job, query, headers),
-        Route::ScrapeConfigs if negotiate::wants_html(headers) => page(pages::scrape_configs).await,
-        Route::ScrapeConfigs => {
-            let secure = request.extensions.get::<Secure>().is_some();
-            scrape_configs::answer(inner, headers, secure).await
-        }
-        Route::Jobs if negotiate::wants_html(headers) => page(pages::jobs).await,
-        Route::Jobs => jobs::answer(inner, headers).await,
-        Route::Livez => respond::empty(StatusCode::OK),
-        Route::Readyz if inner.health.is_ready() => respond::empty(StatusCode::OK),
-        Route::Readyz => respond::empty(StatusCode::SERVICE_UNAVAILABLE),
-        Route::Metrics => respond::compressed(headers, page(metrics::answer).await),
-        Route::Index => page(pages::index).await,
-        Route::DebugJobs => page(pages::jobs).await,
-        Route::DebugJob => page(pages::job).await,
-        Route::DebugTargets => page(pages::targets).await,
-        Route::DebugTarget => page(pages::target).await,
-        Route::DebugCollector => page(pages::collector).await,
-        Route::DebugScrapeConfigs => page(pages::scrape_configs).await,
-        Route::DebugDiscovery => page(pages::discovery).await,
-        Route::Pprof { profile } => pprof::answer(profile, query).await,
-    }
-}
+/// Makes what is not for collectors: milliseconds of work, where an answer to a collector takes microseconds.
+type Render = fn(&Inner, Query<'_>) -> Response<Body>;
 
-/// Renders for people (and for `/metrics`) where it delays no poll: milliseconds, where an answer to a collector takes
-/// microseconds.
-async fn apart(inner: Arc<Inner>, request: Parts, render: fn(&Inner, Query<'_>) -> Response<Body>) -> Response<Body> {
-    let task = tokio::task::spawn_blocking(move || render(&inner, Query::new(request.uri.query())));
-    match task.await {
+/// Renders for people (and for `/metrics`) where it delays no poll.
+async fn apart(inner: Arc<Inner>, query: Option<String>, render: Render) -> Response<Body> {
+    match tokio::task::spawn_blocking(move || render(&inner, Query::new(query.as_deref()))).await {
         Ok(response) => response,
         // goes on to where panics of handlers are caught and counted
         Err(error) => std::panic::resume_unwind(error.into_panic()),

@@ -6,7 +6,7 @@ mod resolve;
 use std::sync::Arc;
 
 use futures::future::join_all;
-use hickory_resolver::proto::rr::{RData, Record, RecordType};
+use hickory_proto::rr::{RData, Record, RecordType};
 use ta_model::group::{GroupBuilder, TargetGroup};
 use ta_model::scrape_config::{DnsRecordType, DnsSdConfig};
 use tokio_util::sync::CancellationToken;

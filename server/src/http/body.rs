@@ -12,7 +12,7 @@ use hyper::body::{Body as HttpBody, Frame, SizeHint};
 pub(crate) type Chunks = Box<dyn Iterator<Item = Bytes> + Send>;
 
 /// The body of every answer.
-pub struct Body(Kind);
+pub(crate) struct Body(Kind);
 
 enum Kind {
     /// Empty once sent.
@@ -28,7 +28,7 @@ enum Kind {
 impl Body {
     /// No bytes.
     #[must_use]
-    pub const fn empty() -> Self {
+    pub(crate) const fn empty() -> Self {
         Self(Kind::Ready(Bytes::new()))
     }
 

@@ -1,15 +1,25 @@
 //! `GET /metrics`: the text format, optionally only the families named by `name[]`.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
-use hyper::Response;
+use axum::extract::{RawQuery, State};
+use hyper::{HeaderMap, Response};
 use prometheus::{Encoder, TextEncoder};
 
-use super::{Body, Inner, Query, respond};
+use super::{Body, Inner, Query, apart, respond};
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-pub(crate) fn answer(inner: &Inner, query: Query<'_>) -> Response<Body> {
+pub(crate) async fn answer(
+    State(inner): State<Arc<Inner>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response<Body> {
+    respond::compressed(&headers, apart(inner, query, render).await)
+}
+
+fn render(inner: &Inner, query: Query<'_>) -> Response<Body> {
     let mut families = inner.metrics.gather(&inner.snapshots.load(), &*inner.status);
     let wanted: HashSet<_> = query.all("name[]").collect();
     if !wanted.is_empty() {

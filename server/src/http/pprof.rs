@@ -1,6 +1,6 @@
 //! `/debug/pprof/`: the part of Go's profiler that has a meaning here, in its format.
 
-use hyper::{Response, StatusCode};
+use hyper::{Response, StatusCode, Uri};
 
 use super::{Body, Query, respond};
 
@@ -10,15 +10,15 @@ const INDEX: &str = "/debug/pprof/\n\n\
     cmdline             the command line, separated by NUL\n\
     symbol              always says that the profile carries its own symbols\n";
 
-pub(crate) async fn answer(profile: &str, query: Query<'_>) -> Response<Body> {
-    match profile {
+pub(crate) async fn answer(uri: Uri) -> Response<Body> {
+    match uri.path().strip_prefix("/debug/pprof/").unwrap_or_default() {
         "" => respond::typed("text/plain; charset=utf-8", INDEX),
         "cmdline" => {
             let line = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect::<Vec<_>>();
             respond::typed("text/plain; charset=utf-8", line.join("\0"))
         }
         "symbol" => respond::typed("text/plain; charset=utf-8", "num_symbols: 1\n"),
-        "profile" => cpu::answer(query).await,
+        "profile" => cpu::answer(Query::new(uri.query())).await,
         other => respond::text(
             StatusCode::NOT_FOUND,
             format!(

@@ -1,124 +1,89 @@
-//! Which answer a path asks for. Matched on the raw path: a job name may hold `/`, which then comes as `%2F`.
+//! Which handler answers which path. axum matches paths as they came, still escaped: a job name may hold `/`, which then
+//! comes as `%2F`.
 
-/// Every route there is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Route<'a> {
-    Index,
-    ScrapeConfigs,
-    Jobs,
-    /// The job's name is still escaped.
-    Targets {
-        job: &'a str,
-    },
-    Metrics,
-    Livez,
-    Readyz,
-    DebugJobs,
-    DebugJob,
-    DebugTargets,
-    DebugTarget,
-    DebugCollector,
-    DebugScrapeConfigs,
-    DebugDiscovery,
-    Pprof {
-        profile: &'a str,
-    },
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, RawQuery, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get};
+use futures::FutureExt;
+use hyper::{StatusCode, Uri};
+
+use super::{Body, Inner, Render, apart, jobs, metrics, pprof, respond, scrape_configs, targets};
+use crate::pages;
+
+/// Every route there is, and a redirect for each that is spelled with a slash too many or too few.
+pub(super) fn routes(inner: &Arc<Inner>) -> axum::Router {
+    let mut routes = axum::Router::new();
+    for (path, handler) in [
+        ("/", page(pages::index)),
+        ("/scrape_configs", get(scrape_configs::answer)),
+        ("/jobs", get(jobs::answer)),
+        ("/jobs/{job_id}/targets", get(targets::answer)),
+        // `{job_id}` stands for one character at least
+        ("/jobs//targets", get(targets::answer)),
+        ("/metrics", get(metrics::answer)),
+        ("/livez", get(async || respond::empty(StatusCode::OK))),
+        ("/readyz", get(readyz)),
+        ("/debug/jobs", page(pages::jobs)),
+        ("/debug/job", page(pages::job)),
+        ("/debug/targets", page(pages::targets)),
+        ("/debug/target", page(pages::target)),
+        ("/debug/collector", page(pages::collector)),
+        ("/debug/scrape_configs", page(pages::scrape_configs)),
+        ("/debug/discovery", page(pages::discovery)),
+    ] {
+        routes = routes.route(path, handler).route(&format!("{path}/"), get(slash_too_many));
+    }
+    routes
+        .route("/debug/pprof", get(slash_too_few))
+        .route("/debug/pprof/", get(pprof::answer))
+        .route("/debug/pprof/{*profile}", get(pprof::answer))
+        .fallback(async || respond::not_found())
+        .layer(middleware::from_fn_with_state(inner.clone(), observe))
+        .with_state(inner.clone())
 }
 
-/// What a raw path leads to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Match<'a> {
-    Found(Route<'a>),
-    /// A known route but for the slash at its end: the right path.
-    Moved(String),
-    Unknown,
-}
-
-impl<'a> Route<'a> {
-    /// Matches `path` as it came, still escaped.
-    pub(crate) fn of(path: &'a str) -> Match<'a> {
-        if let Some(route) = Self::exact(path) {
-            return Match::Found(route);
-        }
-        match path.strip_suffix('/') {
-            Some(shorter) if Self::exact(shorter).is_some() => Match::Moved(shorter.to_owned()),
-            // the only route that ends in a slash
-            None if path == "/debug/pprof" => Match::Moved(format!("{path}/")),
-            _ => Match::Unknown,
-        }
-    }
-
-    fn exact(path: &'a str) -> Option<Self> {
-        Some(match path {
-            "/" => Route::Index,
-            "/scrape_configs" => Route::ScrapeConfigs,
-            "/jobs" => Route::Jobs,
-            "/metrics" => Route::Metrics,
-            "/livez" => Route::Livez,
-            "/readyz" => Route::Readyz,
-            "/debug/jobs" => Route::DebugJobs,
-            "/debug/job" => Route::DebugJob,
-            "/debug/targets" => Route::DebugTargets,
-            "/debug/target" => Route::DebugTarget,
-            "/debug/collector" => Route::DebugCollector,
-            "/debug/scrape_configs" => Route::DebugScrapeConfigs,
-            "/debug/discovery" => Route::DebugDiscovery,
-            _ => {
-                if let Some(profile) = path.strip_prefix("/debug/pprof/") {
-                    return Some(Route::Pprof { profile });
-                }
-                let job = path.strip_prefix("/jobs/")?.strip_suffix("/targets")?;
-                return (!job.contains('/')).then_some(Route::Targets { job });
-            }
-        })
-    }
-
-    /// The route as the `path` label of metrics, as upstream names it.
-    pub(crate) fn template(self) -> &'static str {
-        match self {
-            Route::Index => "/",
-            Route::ScrapeConfigs => "/scrape_configs",
-            Route::Jobs => "/jobs",
-            Route::Targets { .. } => "/jobs/:job_id/targets",
-            Route::Metrics => "/metrics",
-            Route::Livez => "/livez",
-            Route::Readyz => "/readyz",
-            Route::DebugJobs => "/debug/jobs",
-            Route::DebugJob => "/debug/job",
-            Route::DebugTargets => "/debug/targets",
-            Route::DebugTarget => "/debug/target",
-            Route::DebugCollector => "/debug/collector",
-            Route::DebugScrapeConfigs => "/debug/scrape_configs",
-            Route::DebugDiscovery => "/debug/discovery",
-            Route::Pprof { .. } => "/debug/pprof/*profile",
-        }
+/// The route as the `path` label of metrics, as upstream names it; empty for redirects.
+fn template(path: &str) -> &str {
+    match path {
+        "/" => path,
+        "/jobs/{job_id}/targets" | "/jobs//targets" => "/jobs/:job_id/targets",
+        "/debug/pprof/" | "/debug/pprof/{*profile}" => "/debug/pprof/*profile",
+        "/debug/pprof" => "",
+        _ if path.ends_with('/') => "",
+        _ => path,
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Counts and times every answer. A handler that panics answers 500 and is counted.
+async fn observe(State(inner): State<Arc<Inner>>, path: Option<MatchedPath>, request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let response = answer.unwrap_or_else(|_| {
+        inner.metrics.panicked();
+        respond::empty(StatusCode::INTERNAL_SERVER_ERROR).into_response()
+    });
+    inner.metrics.observe_http(path.as_ref().map_or("", |path| template(path.as_str())), begun.elapsed());
+    response
+}
 
-    #[test]
-    fn a_job_is_one_raw_segment() {
-        let job = |path| match Route::of(path) {
-            Match::Found(Route::Targets { job }) => Some(job),
-            _ => None,
-        };
-        assert_eq!(job("/jobs/a%2Fb/targets"), Some("a%2Fb"));
-        assert_eq!(job("/jobs//targets"), Some(""));
-        assert_eq!(job("/jobs/a/b/targets"), None);
-        assert_eq!(job("/jobs/a"), None);
-        assert_eq!(job("/jobs/targets"), None);
-    }
+fn page(render: Render) -> MethodRouter<Arc<Inner>> {
+    get(move |State(inner): State<Arc<Inner>>, RawQuery(query): RawQuery| apart(inner, query, render))
+}
 
-    #[test]
-    fn a_slash_too_many_or_too_few_is_pointed_out() {
-        assert_eq!(Route::of("/jobs/"), Match::Moved("/jobs".to_owned()));
-        assert_eq!(Route::of("/jobs/a%2Fb/targets/"), Match::Moved("/jobs/a%2Fb/targets".to_owned()));
-        assert_eq!(Route::of("/debug/pprof"), Match::Moved("/debug/pprof/".to_owned()));
-        for unknown in ["//scrape_configs", "/scrape_configs//", "/jobs/a/b/targets", "/nothing", "", "/nothing/"] {
-            assert_eq!(Route::of(unknown), Match::Unknown, "{unknown}");
-        }
-    }
+async fn readyz(State(inner): State<Arc<Inner>>) -> hyper::Response<Body> {
+    respond::empty(if inner.health.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE })
+}
+
+async fn slash_too_many(uri: Uri) -> hyper::Response<Body> {
+    let path = uri.path();
+    respond::moved(path.strip_suffix('/').unwrap_or(path), uri.query())
+}
+
+async fn slash_too_few(uri: Uri) -> hyper::Response<Body> {
+    respond::moved(&format!("{}/", uri.path()), uri.query())
 }

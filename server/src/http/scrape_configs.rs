@@ -2,16 +2,27 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
+use axum::extract::{RawQuery, State};
 use bytes::Bytes;
 use hyper::{HeaderMap, Response};
 
 use super::shared_body::TableBodies;
-use super::{Body, Inner, respond};
+use super::{Body, Inner, Secure, apart, negotiate, respond};
+use crate::pages;
 
 /// What a client that came too early gets; see [`respond::not_ready`] for why it reads so.
 pub(crate) const NOT_READY: &str = "not ready, the target allocator is still learning its jobs and targets\n";
 
-pub(crate) async fn answer(inner: &Inner, headers: &HeaderMap, secure: bool) -> Response<Body> {
+pub(crate) async fn answer(
+    State(inner): State<Arc<Inner>>,
+    RawQuery(query): RawQuery,
+    secure: Option<Extension<Secure>>,
+    headers: HeaderMap,
+) -> Response<Body> {
+    if negotiate::wants_html(&headers) {
+        return apart(inner, query, pages::scrape_configs).await;
+    }
     if !inner.health.answers_data() {
         return respond::not_ready(NOT_READY);
     }
@@ -21,8 +32,8 @@ pub(crate) async fn answer(inner: &Inner, headers: &HeaderMap, secure: bool) -> 
         .bodies
         .scrape_configs
         .get(table.number(), || TableBodies::new(shared(table.masked()), shared(table.revealed())));
-    if secure || inner.options.allow_insecure_auth_secrets {
-        return bodies.revealed.respond(headers).await;
+    if secure.is_some() || inner.options.allow_insecure_auth_secrets {
+        return bodies.revealed.respond(&headers).await;
     }
     if table.has_secrets() {
         inner.metrics.masked_config_poll();
@@ -34,7 +45,7 @@ pub(crate) async fn answer(inner: &Inner, headers: &HeaderMap, secure: bool) -> 
             );
         }
     }
-    bodies.masked.respond(headers).await
+    bodies.masked.respond(&headers).await
 }
 
 fn shared(text: &Arc<str>) -> Bytes {

@@ -1,5 +1,8 @@
 //! `GET /jobs/{job}/targets`: the request of the hot path, once per job, collector and poll interval.
 
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
 use bytes::Bytes;
 use hyper::{HeaderMap, Response, StatusCode};
 use ta_engine::{Share, ShareBody, Snapshot};
@@ -23,8 +26,9 @@ const JOB_NOT_READY: &str = "not ready, the targets of this job have not been di
 
 const VARY: &str = "Accept-Encoding";
 
-pub(crate) fn answer(inner: &Inner, job: &str, query: Query<'_>, headers: &HeaderMap) -> Response<Body> {
-    let job = match query_unescape(job) {
+/// Takes the request whole: copying its headers would cost more than the rest.
+pub(crate) async fn answer(State(inner): State<Arc<Inner>>, request: Request) -> Response<Body> {
+    let job = match query_unescape(raw_job(request.uri().path())) {
         Ok(job) => job,
         Err(error) => return respond::json_string(StatusCode::INTERNAL_SERVER_ERROR, &error.0),
     };
@@ -36,10 +40,15 @@ pub(crate) fn answer(inner: &Inner, job: &str, query: Query<'_>, headers: &Heade
         // an empty list would make collectors drop the targets they have
         return respond::not_ready(JOB_NOT_READY);
     }
-    match query.first("collector_id") {
-        Some(collector) => of_collector(&snapshot, &job, &collector, headers),
-        None => by_collector(&snapshot, &job, headers),
+    match Query::new(request.uri().query()).first("collector_id") {
+        Some(collector) => of_collector(&snapshot, &job, &collector, request.headers()),
+        None => by_collector(&snapshot, &job, request.headers()),
     }
+}
+
+/// The job in `/jobs/{job}/targets`, still escaped: what axum captures is unescaped already, and not as Go does it.
+fn raw_job(path: &str) -> &str {
+    path.split('/').nth(2).unwrap_or_default()
 }
 
 /// The share of one collector. An unknown job or collector has none.
