@@ -83,7 +83,13 @@ async fn durations_have_upstreams_buckets_and_finer_ones() {
     world.metrics.observe_step(Duration::from_millis(3));
     world.metrics.published(SystemTime::UNIX_EPOCH + Duration::from_secs(7), 3);
     world.get("/jobs/a/targets?collector_id=c").await;
-    world.get("/nothing").await;
+    world.get("/jobs//targets").await;
+    world.get("/debug/pprof/").await;
+    world.get("/debug/pprof/symbol").await;
+    for nothing in ["/nothing", "/jobs/", "/debug/pprof"] {
+        world.get(nothing).await;
+    }
+    world.method(hyper::Method::HEAD, "/jobs").await;
     let answer = world.get("/metrics").await;
     let text = answer.text();
     for bound in ["0", "5", "10", "25", "50", "75", "100", "250", "500", "750", "1000", "2500", "5000", "7500", "10000"]
@@ -103,8 +109,9 @@ async fn durations_have_upstreams_buckets_and_finer_ones() {
     }
     assert!(text.contains("le=\"0.005\""));
     let count = |path: &str| scoped(&answer, "http_duration_seconds_count", "", &format!(",path=\"{path}\""));
-    assert_eq!(count("/jobs/:job_id/targets"), Some(1.0));
-    assert_eq!(count(""), Some(1.0));
+    assert_eq!(count("/jobs/:job_id/targets"), Some(2.0));
+    assert_eq!(count("/debug/pprof/*profile"), Some(2.0));
+    assert_eq!(count(""), Some(4.0), "unknown paths, redirects, and all but GET");
     assert_eq!(scoped(&answer, "target_moves_total", "", ""), Some(3.0));
     assert_eq!(scoped(&answer, "snapshot_timestamp_seconds", "", ""), Some(7.0));
 }

@@ -17,7 +17,17 @@ async fn only_get_and_only_known_paths() {
             answers.push((format!("{method} {path}"), world.method(method.clone(), path).await));
         }
     }
-    for path in ["/nothing", "/jobs/a/b/targets", "/jobs/a", "//scrape_configs", "/scrape%5Fconfigs", "/debug"] {
+    for path in [
+        "/nothing",
+        "/nothing/",
+        "/jobs/a/b/targets",
+        "/jobs/a",
+        "/jobs/targets",
+        "//scrape_configs",
+        "/scrape_configs//",
+        "/scrape%5Fconfigs",
+        "/debug",
+    ] {
         answers.push((path.to_owned(), world.get(path).await));
     }
     for (asked, answer) in answers {
@@ -33,6 +43,8 @@ async fn a_slash_too_many_or_too_few_redirects() {
         ("/jobs/", "/jobs"),
         ("/scrape_configs/?x=1", "/scrape_configs?x=1"),
         ("/jobs/a%2Fb/targets/?collector_id=c", "/jobs/a%2Fb/targets?collector_id=c"),
+        ("/jobs//targets/", "/jobs//targets"),
+        ("//", "/"),
         ("/debug/pprof", "/debug/pprof/"),
     ] {
         let answer = world.get(path).await;

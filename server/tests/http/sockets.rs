@@ -140,6 +140,16 @@ async fn head_has_a_length_and_no_body() {
 }
 
 #[tokio::test]
+async fn what_is_unchanged_has_no_length() {
+    let server = Server::start(Limits::default());
+    let mut client = server.connect().await;
+    client.send("GET /jobs HTTP/1.1\r\nHost: t\r\nIf-None-Match: *\r\nConnection: close\r\n\r\n").await;
+    let answer = client.rest().await;
+    assert!(answer.starts_with("HTTP/1.1 304") && answer.ends_with("\r\n\r\n"), "{answer}");
+    assert!(!answer.to_ascii_lowercase().contains("content-length"), "{answer}");
+}
+
+#[tokio::test]
 async fn http_1_0_is_answered_and_closed() {
     let server = Server::start(Limits::default());
     let mut client = server.connect().await;
