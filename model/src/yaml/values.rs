@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Decoder, Dialect, Node, Resolved, Value};
+use super::{Decoder, Dialect, Node, Resolved, Scalar, Value};
 use crate::secret::Secret;
 
 /// A value that can be read from a node that is not null. `Default` is what null resets it to.
@@ -19,6 +19,12 @@ impl Decode for String {
 
 impl Decode for Secret {
     fn decode(decoder: &mut Decoder, node: &Node) -> Option<Self> {
+        let is_text =
+            |scalar: &Scalar| matches!(decoder.dialect(), Dialect::Prometheus(_)) || scalar.resolve() == Resolved::Str;
+        if matches!(&node.value, Value::Scalar(scalar) if !is_text(scalar)) {
+            decoder.error(node.line, "a secret must be a string (quote it)"); // the usual message quotes the value
+            return None;
+        }
         decoder.text(node).map(Self::new)
     }
 }
