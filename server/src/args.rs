@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Arg, ArgMatches, builder::ValueParser, parser::ValueSource};
+use clap::{Arg, ArgAction, ArgMatches, builder::ValueParser, parser::ValueSource};
 
 use crate::config::{KEYS, Key, Kind, Owner, parse_bool};
 use crate::telemetry::{Encoder, Level, LogOptions, TimeEncoding};
@@ -12,12 +12,38 @@ use crate::telemetry::{Encoder, Level, LogOptions, TimeEncoding};
 const DEFAULT_CONFIG_FILE: &str = "/conf/targetallocator.yaml";
 
 /// What to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Run until a signal comes.
     Run,
     /// Validate the configuration, say what is in it, and end.
     Check,
+    /// Print what the resources of manifests become, and end.
+    Render(RenderArgs),
+}
+
+/// What `render` is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RenderArgs {
+    /// Files, directories, or `-` for standard input.
+    pub manifests: Vec<PathBuf>,
+    pub output: Output,
+    /// Print the walk through the questions instead.
+    pub explain: bool,
+    /// Whether `--config-file` was given: without it every object is selected, with the default settings.
+    pub is_configured: bool,
+}
+
+/// The form in which `render` prints scrape configs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Output {
+    /// As `/scrape_configs` serves them, jobs of the configuration file included
+    #[default]
+    Json,
+    /// A Prometheus configuration of the resources' jobs, before defaults are filled in
+    Yaml,
+    /// The bare list of the same
+    Expected,
 }
 
 /// A command line, understood.
@@ -36,16 +62,20 @@ impl Args {
     pub fn parse(line: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let mut line: Vec<OsString> = line.into_iter().collect();
         // Only in front: anywhere else upstream ignores a word without dashes, and so do we.
-        let action = match line.get(1).and_then(|word| word.to_str()) {
-            Some("check") => Action::Check,
-            _ => Action::Run,
-        };
-        if action != Action::Run {
+        let word = line.get(1).and_then(|word| word.to_str()).filter(|word| ["check", "render"].contains(word));
+        let word = word.map(str::to_owned);
+        if word.is_some() {
             line.remove(1);
         }
-        let matches = command().try_get_matches_from(line)?;
+        let is_render = word.as_deref() == Some("render");
+        let command = if is_render { command().args(render_args()) } else { command() };
+        let matches = command.try_get_matches_from(line)?;
         Ok(Self {
-            action,
+            action: match word {
+                Some(_) if is_render => Action::Render(RenderArgs::read(&matches)),
+                Some(_) => Action::Check,
+                None => Action::Run,
+            },
             config_file: matches
                 .get_one::<PathBuf>("config-file")
                 .cloned()
@@ -54,6 +84,40 @@ impl Args {
             log: log_options(&matches),
         })
     }
+}
+
+impl RenderArgs {
+    fn read(matches: &ArgMatches) -> Self {
+        Self {
+            manifests: matches.get_many("filename").map(|paths| paths.cloned().collect()).unwrap_or_default(),
+            output: matches.get_one("output").copied().unwrap_or_default(),
+            explain: matches.get_flag("explain"),
+            is_configured: matches.contains_id("config-file"),
+        }
+    }
+}
+
+/// The flags that only `render` has.
+fn render_args() -> [Arg; 3] {
+    let arg = |name: &'static str| Arg::new(name).long(name).help_heading("Rendering");
+    [
+        arg("filename")
+            .short('f')
+            .value_name("path")
+            .help("Manifests: files, directories (their .yaml, .yml and .json files), or - for standard input")
+            .value_parser(clap::value_parser!(PathBuf))
+            .num_args(1..)
+            .action(ArgAction::Append)
+            .required(true),
+        arg("output")
+            .short('o')
+            .value_name("form")
+            .help("How to print scrape configs [default: json]")
+            .value_parser(clap::value_parser!(Output)),
+        arg("explain")
+            .help("Print for each object why it makes targets or does not, instead of scrape configs")
+            .action(ArgAction::SetTrue),
+    ]
 }
 
 /// How to call the program, for after an error.
@@ -86,7 +150,8 @@ fn command() -> clap::Command {
         .about("Distributes Prometheus targets over OpenTelemetry Collectors")
         .override_usage(
             "target-allocator [--flag=value …]         run\n       \
-             target-allocator check [--flag=value …]   validate the configuration, say what is in it, and end",
+             target-allocator check [--flag=value …]   validate the configuration, say what is in it, and end\n       \
+             target-allocator render -f path …         print the scrape configs of resources in manifests; see render --help",
         )
         .after_help(after_help())
         .args_override_self(true)

@@ -10,6 +10,7 @@ mod missing;
 mod problem;
 mod raw;
 mod resolve;
+mod resources;
 mod telemetry;
 mod values;
 

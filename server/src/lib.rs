@@ -20,6 +20,7 @@ pub mod http;
 pub mod metrics;
 mod pages;
 mod readiness;
+mod render;
 mod run;
 mod signals;
 mod sizing;
@@ -28,8 +29,9 @@ mod tasks;
 mod telemetry;
 mod wiring;
 
-pub use args::{Action, Args};
+pub use args::{Action, Args, Output, RenderArgs};
 pub use check::check;
+pub use render::render;
 pub use run::main;
 pub use sizing::Limits;
 pub use telemetry::{Encoder, Level, LogOptions, TimeEncoding};

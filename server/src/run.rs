@@ -9,12 +9,13 @@ use anyhow::Context;
 use crate::args::{self, Action, Args};
 use crate::check::check;
 use crate::config::{self, Config};
+use crate::render::render;
 use crate::signals::Signals;
 use crate::sizing::{self, Limits};
 use crate::wiring::Program;
 use crate::{Environment, telemetry};
 
-/// Runs the program and gives its exit code: 0 after a signal, `--help` or a good `check`; 2 for a bad command line; 1 for
+/// Runs the program and gives its exit code: 0 after a signal, `--help`, a good `check` or `render`; 2 for a bad command line; 1 for
 /// anything else that ends it, with one clear sentence in the log.
 pub fn main(line: impl IntoIterator<Item = OsString>, env: Environment) -> ExitCode {
     let args = match Args::parse(line) {
@@ -27,9 +28,14 @@ pub fn main(line: impl IntoIterator<Item = OsString>, env: Environment) -> ExitC
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    if args.action == Action::Check {
-        // fails only if the output is closed
-        return check(&args, &env, &mut io::stdout(), &mut io::stderr()).unwrap_or(ExitCode::FAILURE);
+    let (out, err) = (&mut io::stdout(), &mut io::stderr());
+    // they fail only if the output is closed
+    match &args.action {
+        Action::Check => return check(&args, &env, out, err).unwrap_or(ExitCode::FAILURE),
+        Action::Render(what) => {
+            return render(&args, what, &env, &mut io::stdin(), out, err).unwrap_or(ExitCode::FAILURE);
+        }
+        Action::Run => {}
     }
     telemetry::init(args.log);
     match run(&args, &env) {

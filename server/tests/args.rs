@@ -4,7 +4,7 @@
 
 use std::ffi::OsString;
 
-use ta_server::{Action, Args};
+use ta_server::{Action, Args, Output, RenderArgs};
 
 fn parse(line: &[&str]) -> Result<Args, clap::Error> {
     Args::parse(std::iter::once("target-allocator").chain(line.iter().copied()).map(OsString::from))
@@ -97,6 +97,21 @@ fn stray_words_are_ignored_wherever_they_stand() {
 fn check_is_an_action_in_front_only() {
     let args = mk_args(&["check", "--config-file", "x.yaml"]);
     assert_eq!((args.action, args.config_file.to_str()), (Action::Check, Some("x.yaml")));
+}
+
+#[test]
+fn render_takes_several_paths_and_its_own_flags() {
+    let args = mk_args(&["render", "-f", "a.yaml", "b", "--filename=-", "--explain", "-o", "yaml"]);
+    let wanted = RenderArgs {
+        manifests: ["a.yaml", "b", "-"].map(Into::into).to_vec(),
+        output: Output::Yaml,
+        explain: true,
+        is_configured: false,
+    };
+    assert_eq!(args.action, Action::Render(wanted));
+    let Action::Render(what) = mk_args(&["render", "-f", "a", "--config-file", "c"]).action else { panic!() };
+    assert!(what.is_configured && what.output == Output::Json && !what.explain);
+    assert!(parse(&["--explain"]).is_err() && parse(&["check", "-f", "a"]).is_err(), "flags of render only");
 }
 
 #[test]

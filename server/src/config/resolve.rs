@@ -84,6 +84,31 @@ pub struct PrometheusCr {
     pub deny_fs_access_through_sms: bool,
 }
 
+/// As where the configuration says nothing of it.
+impl Default for PrometheusCr {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            allow_namespaces: Vec::new(),
+            deny_namespaces: Vec::new(),
+            secret_namespaces: Vec::new(),
+            pod_monitor_selector: None,
+            service_monitor_selector: None,
+            scrape_config_selector: None,
+            probe_selector: None,
+            pod_monitor_namespace_selector: Selector::default(),
+            service_monitor_namespace_selector: Selector::default(),
+            scrape_config_namespace_selector: Selector::default(),
+            probe_namespace_selector: Selector::default(),
+            scrape_interval: Duration::from_secs(30),
+            evaluation_interval: Duration::ZERO,
+            scrape_protocols: SCRAPE_PROTOCOLS.map(String::from).to_vec(),
+            scrape_classes: Vec::new(),
+            deny_fs_access_through_sms: false,
+        }
+    }
+}
+
 impl PrometheusCr {
     /// The namespaces to look at; the one empty name stands for all.
     #[must_use]
