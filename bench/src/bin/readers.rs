@@ -27,7 +27,7 @@ struct Args {
     jobs: u32,
     #[arg(long, default_value_t = 100)]
     collectors: usize,
-    /// Of each of the two measurements.
+    /// Of each of the four measurements.
     #[arg(long, default_value_t = 10)]
     seconds: u64,
     /// JSON instead of a table.
@@ -56,17 +56,23 @@ fn main() {
     let cell = loaded.engine.snapshots();
     let length = Duration::from_secs(args.seconds);
     let mut rows = vec![
-        ("nothing", pace(length, |_| {}), 0),
+        ("nothing, engine idle", pace(length, |_| {}), 0),
         ("look-up, engine idle", pace(length, |round| look_up(&cell, round)), 0),
     ];
-    let over = AtomicBool::new(false);
-    let (times, steps) = std::thread::scope(|scope| {
-        let stepping = scope.spawn(|| steps(&workload, &mut loaded, &over));
-        let times = pace(length, |round| look_up(&cell, round));
-        over.store(true, Ordering::Relaxed);
-        (times, stepping.join().unwrap_or_default())
-    });
-    rows.push(("look-up, engine stepping", times, steps));
+    for (what, looks_up) in [("nothing, engine stepping", false), ("look-up, engine stepping", true)] {
+        let over = AtomicBool::new(false);
+        let (times, steps) = std::thread::scope(|scope| {
+            let stepping = scope.spawn(|| steps(&workload, &mut loaded, &over));
+            let times = pace(length, |round| {
+                if looks_up {
+                    look_up(&cell, round)
+                }
+            });
+            over.store(true, Ordering::Relaxed);
+            (times, stepping.join().unwrap_or_default())
+        });
+        rows.push((what, times, steps));
+    }
     drop(std::io::stdout().write_all(report(&rows, args.json).as_bytes()));
 }
 

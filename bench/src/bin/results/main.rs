@@ -27,6 +27,9 @@ struct Args {
     plots: PathBuf,
     #[arg(long)]
     out: PathBuf,
+    /// What else there is to know of this run.
+    #[arg(long)]
+    note: Option<String>,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -35,6 +38,7 @@ fn main() -> anyhow::Result<()> {
     std::fs::create_dir_all(&args.plots)?;
     let mut text = String::from(HEAD);
     machine(&mut text, &args.data);
+    args.note.iter().for_each(|note| text.push_str(&format!("Of this run: {note}\n\n")));
     goals::write(&mut text, &data);
     tables::write(&mut text, &data);
     plots(&mut text, &data, &args.plots)?;
@@ -48,7 +52,10 @@ const HEAD: &str = "# Results
 Written by `make bench`; do not edit. What is measured is told in the sources of `bench/`.
 
 Only ratios are worth comparing: they set two things against each other that ran in one process or one run. Absolute
-times are of the machine below, which did other work at the same time (see its load); medians are given, never the best.
+times are of the machine below, which may have done other work at the same time (see its load). Where a thing was
+measured more than once, its median is given: three times for the footprints of 100,000 targets, many times for the
+criterion benches. Footprints of 1,000,000 targets, requests, connections and readers were measured once: between two
+such runs on a busy machine a third more or less is nothing unusual.
 
 ";
 
@@ -74,7 +81,7 @@ fn machine(text: &mut String, data: &Path) {
         run("uname", &["-sr"]),
         run("rustc", &["--version"]),
         run("git", &["describe", "--always", "--dirty"]),
-        load.join("; at the end ")
+        load.join("; later ")
     )
     .expect("a String takes every write");
 }
