@@ -106,41 +106,26 @@ fn versions(config: &TlsConfig) -> Result<Vec<&'static SupportedProtocolVersion>
 }
 
 fn verifier(config: &TlsConfig, ca: &[u8]) -> Result<Arc<dyn ServerCertVerifier>, HttpClientError> {
-    if config.insecure_skip_verify {
-        return Ok(Arc::new(NoVerifier { refusal: None }));
-    }
-    let verifier: Arc<dyn ServerCertVerifier> =
-        if ca.is_empty() { system_verifier() } else { Arc::new(PinningVerifier::new(certificates(ca)?)?) };
-    if config.server_name.is_empty() {
-        return Ok(verifier);
-    }
-    Ok(Arc::new(NameVerifier { verifier, name: server_name(config)? }))
+    let trust = match ca {
+        _ if config.insecure_skip_verify => return Ok(Arc::new(Verifier { trust: Trust::Anyone, name: None })),
+        [] => system_trust(),
+        ca => Trust::pinned(certificates(ca)?)?,
+    };
+    let name = if config.server_name.is_empty() { None } else { Some(server_name(config)?) };
+    Ok(Arc::new(Verifier { trust, name }))
 }
 
 /// The system's CA bundle: about 150 certificates, so parsed once and shared by all clients.
-///
-/// A system without one (an empty image) can still ask plain HTTP servers, so the want shows only in a handshake.
-fn system_verifier() -> Arc<dyn ServerCertVerifier> {
-    static VERIFIER: OnceLock<Arc<dyn ServerCertVerifier>> = OnceLock::new();
-    let verifier = VERIFIER.get_or_init(|| {
+fn system_trust() -> Trust {
+    static TRUST: OnceLock<Trust> = OnceLock::new();
+    let trust = TRUST.get_or_init(|| {
         let found = rustls_native_certs::load_native_certs();
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(found.certs);
         let causes: Vec<_> = found.errors.iter().map(ToString::to_string).collect();
-        trusting(roots, &causes)
+        Trust::roots(roots, &causes)
     });
-    verifier.clone()
-}
-
-fn trusting(roots: RootCertStore, causes: &[String]) -> Arc<dyn ServerCertVerifier> {
-    let refuse = |text| Arc::new(NoVerifier { refusal: Some(text) });
-    if roots.is_empty() {
-        return refuse(format!("no CA certificate on this system {causes:?}; set ca_file"));
-    }
-    match webpki(roots) {
-        Ok(verifier) => verifier,
-        Err(error) => refuse(error.to_string()),
-    }
+    trust.clone()
 }
 
 fn webpki(roots: RootCertStore) -> Result<Arc<WebPkiServerVerifier>, rustls::client::VerifierBuilderError> {
@@ -170,26 +155,48 @@ fn tls_error(error: rustls::Error) -> HttpClientError {
     HttpClientError::Tls(error.to_string())
 }
 
-/// Trusts the CA certificates given, and those certificates themselves: a self-signed server certificate may be its
-/// own `ca_file`, as Go has it (webpki alone refuses a certificate that calls itself a CA).
-#[derive(Debug)]
-struct PinningVerifier {
-    webpki: Arc<WebPkiServerVerifier>,
-    pinned: Vec<CertificateDer<'static>>,
+/// Whose certificates are good.
+#[derive(Clone, Debug)]
+enum Trust {
+    /// Those the roots vouch for.
+    Roots(Arc<WebPkiServerVerifier>),
+    /// Those the CA certificates given vouch for, and those certificates themselves: a self-signed server certificate
+    /// may be its own `ca_file`, as Go has it (webpki alone refuses a certificate that calls itself a CA).
+    Pinned { webpki: Arc<WebPkiServerVerifier>, pinned: Arc<[CertificateDer<'static>]> },
+    /// `insecure_skip_verify`: any certificate will do; that the peer holds its key is still checked.
+    Anyone,
+    /// There is nothing to verify by. A system without a CA bundle (an empty image) can still ask plain HTTP servers,
+    /// so the want shows only in a handshake.
+    Nobody(String),
 }
 
-impl PinningVerifier {
-    fn new(pinned: Vec<CertificateDer<'static>>) -> Result<Self, HttpClientError> {
+impl Trust {
+    fn roots(roots: RootCertStore, causes: &[String]) -> Self {
+        if roots.is_empty() {
+            return Self::Nobody(format!("no CA certificate on this system {causes:?}; set ca_file"));
+        }
+        webpki(roots).map_or_else(|error| Self::Nobody(error.to_string()), Self::Roots)
+    }
+
+    fn pinned(pinned: Vec<CertificateDer<'static>>) -> Result<Self, HttpClientError> {
         let mut roots = RootCertStore::empty();
         for certificate in &pinned {
             roots.add(certificate.clone()).map_err(tls_error)?;
         }
         let webpki = webpki(roots).map_err(|error| HttpClientError::Tls(error.to_string()))?;
-        Ok(Self { webpki, pinned })
+        Ok(Self::Pinned { webpki, pinned: pinned.into() })
     }
 }
 
-impl ServerCertVerifier for PinningVerifier {
+/// Verifies a server by its certificate.
+#[derive(Debug)]
+struct Verifier {
+    trust: Trust,
+    /// `server_name`: the certificate must be for this name, whatever host the URL says. (SNI still names that host.)
+    name: Option<ServerName<'static>>,
+}
+
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -198,99 +205,22 @@ impl ServerCertVerifier for PinningVerifier {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let verdict = self.webpki.verify_server_cert(end_entity, intermediates, name, ocsp, now);
-        let Err(rustls::Error::InvalidCertificate(CertificateError::Other(_))) = verdict else { return verdict };
-        if !self.pinned.iter().any(|pinned| pinned == end_entity) {
-            return verdict;
-        }
-        verify_server_name(&ParsedCertificate::try_from(end_entity)?, name)?;
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.webpki.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.webpki.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.webpki.supported_verify_schemes()
-    }
-}
-
-/// `server_name`: the certificate must be for this name, whatever host the URL says. (SNI still names the URL's host.)
-#[derive(Debug)]
-struct NameVerifier {
-    verifier: Arc<dyn ServerCertVerifier>,
-    name: ServerName<'static>,
-}
-
-impl ServerCertVerifier for NameVerifier {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        _name: &ServerName<'_>,
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        self.verifier.verify_server_cert(end_entity, intermediates, &self.name, ocsp, now)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.verifier.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.verifier.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.verifier.supported_verify_schemes()
-    }
-}
-
-/// Looks at no certificate. `insecure_skip_verify`: any will do (that the peer holds its key is still checked). With a
-/// refusal, none will: there is nothing to verify it by.
-#[derive(Debug)]
-struct NoVerifier {
-    refusal: Option<String>,
-}
-
-impl ServerCertVerifier for NoVerifier {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _name: &ServerName<'_>,
-        _ocsp: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        match &self.refusal {
-            None => Ok(ServerCertVerified::assertion()),
-            Some(refusal) => Err(rustls::Error::General(refusal.clone())),
+        let name = self.name.as_ref().unwrap_or(name);
+        match &self.trust {
+            Trust::Anyone => Ok(ServerCertVerified::assertion()),
+            Trust::Nobody(why) => Err(rustls::Error::General(why.clone())),
+            Trust::Roots(webpki) => webpki.verify_server_cert(end_entity, intermediates, name, ocsp, now),
+            Trust::Pinned { webpki, pinned } => {
+                let verdict = webpki.verify_server_cert(end_entity, intermediates, name, ocsp, now);
+                let Err(rustls::Error::InvalidCertificate(CertificateError::Other(_))) = verdict else {
+                    return verdict;
+                };
+                if !pinned.iter().any(|pinned| pinned == end_entity) {
+                    return verdict;
+                }
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, name)?;
+                Ok(ServerCertVerified::assertion())
+            }
         }
     }
 
@@ -323,7 +253,8 @@ mod tests {
 
     #[test]
     fn without_any_ca_a_client_can_be_built_and_only_a_handshake_fails() {
-        let verifier = trusting(RootCertStore::empty(), &["no such file".to_owned()]);
+        let trust = Trust::roots(RootCertStore::empty(), &["no such file".to_owned()]);
+        let verifier = Verifier { trust, name: None };
         let name = ServerName::try_from("example.com").unwrap();
         let certificate = CertificateDer::from(vec![0]);
         let refused = verifier.verify_server_cert(&certificate, &[], &name, &[], UnixTime::now()).unwrap_err();

@@ -12,7 +12,7 @@ use ta_discovery::{
     StandardSources, Status, Supervisor, SupervisorError, parse_resolv_conf,
 };
 use ta_model::job_table::{FilterStrategy, JobTable, Origin};
-use ta_model::scrape_config::{HttpClientConfig, ScrapeConfig, SdConfig, StaticGroup};
+use ta_model::scrape_config::{ScrapeConfig, SdConfig, StaticGroup};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -216,38 +216,5 @@ pub fn mk_table(number: u64, jobs: Vec<(&str, Vec<SdConfig>)>) -> JobTable {
 }
 
 pub fn mk_scrape_config(name: &str, sd_configs: Vec<SdConfig>) -> ScrapeConfig {
-    ScrapeConfig {
-        job_name: name.to_owned(),
-        honor_labels: false,
-        honor_timestamps: true,
-        track_timestamps_staleness: false,
-        params: BTreeMap::new(),
-        scrape_interval: mk_millis(60_000),
-        scrape_timeout: mk_millis(10_000),
-        scrape_protocols: Vec::new(),
-        fallback_scrape_protocol: String::new(),
-        scrape_native_histograms: None,
-        always_scrape_classic_histograms: None,
-        convert_classic_histograms_to_nhcb: None,
-        extra_scrape_metrics: None,
-        scrape_failure_log_file: String::new(),
-        metrics_path: "/metrics".to_owned(),
-        scheme: "http".to_owned(),
-        enable_compression: true,
-        body_size_limit: 0,
-        sample_limit: 0,
-        target_limit: 0,
-        label_limit: 0,
-        label_name_length_limit: 0,
-        label_value_length_limit: 0,
-        native_histogram_bucket_limit: 0,
-        native_histogram_min_bucket_factor: 0.0,
-        keep_dropped_targets: 0,
-        metric_name_validation_scheme: ta_model::NameScheme::Utf8,
-        metric_name_escaping_scheme: "allow-utf-8".to_owned(),
-        http: HttpClientConfig::default(),
-        relabel_configs: Vec::new(),
-        metric_relabel_configs: Vec::new(),
-        sd_configs,
-    }
+    ScrapeConfig { sd_configs, ..ScrapeConfig::new(name) }
 }
