@@ -10,7 +10,7 @@ use ta_engine::{
     Engine, EngineOptions, JobTargets, Owner, StepInput, StrategyConfig, StrategyKind, TargetStore, node_hash,
 };
 use ta_loadgen::Rng;
-use ta_loadgen::synth::{GroupPlan, Profile, Synth, SynthGroup, SynthOptions, relabel_rules, relabel_rules_yaml};
+use ta_loadgen::synth::{GroupPlan, Synth, SynthGroup, SynthOptions, relabel_rules, relabel_rules_yaml};
 use ta_model::group::{GroupBuilder, GroupChange, GroupKey, TargetGroup};
 use ta_model::job_table::{FilterStrategy, JobTable, Origin};
 use ta_model::scrape_config::decode;
@@ -106,12 +106,6 @@ impl Workload {
         let configs = decoded.config.scrape_configs.into_iter().map(|config| (config, Origin::File)).collect();
         let strategy = if filter { FilterStrategy::RelabelConfig } else { FilterStrategy::None };
         Arc::new(JobTable::new(1, configs, strategy))
-    }
-
-    /// Whether upstream's shape is meant, whose targets have no address of their own.
-    #[must_use]
-    pub fn is_upstream(&self) -> bool {
-        self.synth.options().profile == Profile::UpstreamBench
     }
 }
 

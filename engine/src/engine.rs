@@ -115,6 +115,7 @@ impl Engine {
             .num_threads(options.threads)
             .thread_name(|n| format!("alloc-{n}"))
             .build()?;
+        let first = Arc::new(Snapshot::empty());
         Ok(Self {
             store,
             needs_nodes: strategy.needs_nodes(),
@@ -123,8 +124,8 @@ impl Engine {
             pool,
             jobs: BTreeMap::new(),
             planner: None,
-            last: Arc::new(Snapshot::empty()),
-            cell: SnapshotCell::new(Snapshot::empty()),
+            cell: SnapshotCell::new(first.clone()),
+            last: first,
         })
     }
 

@@ -22,8 +22,8 @@ use crate::resolve::TargetId;
 pub struct SnapshotCell(Arc<ArcSwap<Snapshot>>);
 
 impl SnapshotCell {
-    pub(crate) fn new(first: Snapshot) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(first)))
+    pub(crate) fn new(first: Arc<Snapshot>) -> Self {
+        Self(Arc::new(ArcSwap::new(first)))
     }
 
     pub(crate) fn publish(&self, snapshot: Arc<Snapshot>) {
@@ -336,11 +336,6 @@ impl<'a> Share<'a> {
     #[must_use]
     pub fn body(&self) -> ShareBody {
         ShareBody::new(self.job.clone(), self.number)
-    }
-
-    /// The targets.
-    pub fn addresses(&self) -> impl Iterator<Item = Cow<'a, str>> + use<'a> {
-        body::members(self.job, self.number).map(|(block, index)| ta_model::group::unescape(block.address(index)))
     }
 }
 

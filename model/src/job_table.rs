@@ -1,9 +1,8 @@
 //! The jobs in force: merged, numbered, immutable.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::labels::NameScheme;
-use crate::regexp::Regexp;
 use crate::relabel::{Action, RawRule, Rule};
 use crate::scrape_config::{ScrapeConfig, render_all};
 use crate::secret::Secrets;
@@ -87,9 +86,10 @@ impl RelabelPlan {
         let params = config.params.iter().filter_map(|(name, values)| Some((name, values.first()?)));
         seeds.extend(params.map(|(name, value)| (format!("__param_{name}").into(), value.clone())));
         let mut rules = Vec::with_capacity(config.relabel_configs.len() + 2);
-        rules.extend(sharding_off());
+        let [set, forget] = &*SHARDING_OFF;
+        rules.push(set.clone());
         rules.extend(config.relabel_configs.iter().cloned());
-        rules.extend(sharding_forgotten());
+        rules.push(forget.clone());
         Self { seeds: seeds.into(), rules: rules.into() }
     }
 
@@ -106,18 +106,13 @@ impl RelabelPlan {
     }
 }
 
-const SHARDING: &str = "__tmp_disable_sharding";
-
-fn sharding_off() -> Option<Rule> {
-    let raw = RawRule { target_label: SHARDING.into(), replacement: "true".into(), ..RawRule::default() };
-    Rule::new(raw, NameScheme::Utf8).ok()
-}
-
-fn sharding_forgotten() -> Option<Rule> {
-    debug_assert!(Regexp::new(SHARDING).is_ok());
-    let raw = RawRule { action: Action::LabelDrop, regex: Some(SHARDING.into()), ..RawRule::default() };
-    Rule::new(raw, NameScheme::Utf8).ok()
-}
+/// The rules around a job's own: set `__tmp_disable_sharding`, and forget it.
+static SHARDING_OFF: LazyLock<[Rule; 2]> = LazyLock::new(|| {
+    const LABEL: &str = "__tmp_disable_sharding";
+    let set = RawRule { target_label: LABEL.into(), replacement: "true".into(), ..RawRule::default() };
+    let forget = RawRule { action: Action::LabelDrop, regex: Some(LABEL.into()), ..RawRule::default() };
+    [set, forget].map(|raw| Rule::new(raw, NameScheme::Utf8).expect("a constant rule, valid as it stands"))
+});
 
 /// All jobs in force, sorted by name, with what `/scrape_configs` answers.
 #[derive(Debug)]
