@@ -20,6 +20,7 @@
 
 mod collectors;
 mod http_client;
+mod kubernetes;
 mod sink;
 mod source;
 mod status;
@@ -31,6 +32,10 @@ pub use collectors::{
     parse_collectors, read_collectors,
 };
 pub use http_client::{HttpClient, HttpClientError, ProxyEnvironment, check_http_client};
+pub use kubernetes::{
+    Cluster, Condition, Feed, Kind, KubeError, KubeSettings, Kubernetes, ObjectKey, Resource, Scope, Subscription,
+    WatchSettings, WatchView, Watches,
+};
 pub use sink::{GroupChange, GroupKey, GroupSink};
 pub use source::{
     Deliver, NamedGroup, ResolvConf, ResolvConfLoader, SourceError, SourceFuture, SourceSettings, Sources,

@@ -21,6 +21,7 @@ use tokio::task::{JoinError, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
 use crate::http_client::ProxyEnvironment;
+use crate::kubernetes::{KubeSettings, Kubernetes, WatchSettings, Watches};
 use crate::status::{ProviderStatus, Status};
 use crate::watch::DirectoryWatcher;
 
@@ -134,6 +135,7 @@ pub struct StandardSources {
     pub environment: ProxyEnvironment,
     pub watcher: DirectoryWatcher,
     pub resolv_conf: ResolvConfLoader,
+    pub kubernetes: Kubernetes,
     pub settings: SourceSettings,
     /// Permits to use a thread that may block.
     pub threads: Arc<Semaphore>,
@@ -149,6 +151,10 @@ impl StandardSources {
     pub fn new(status: Arc<Status>) -> Self {
         Self {
             watcher: DirectoryWatcher::new(status.clone()),
+            kubernetes: Kubernetes::new(
+                Watches::new(status.clone(), WatchSettings::default()),
+                KubeSettings::default(),
+            ),
             status,
             environment: ProxyEnvironment::from_process(),
             resolv_conf: ResolvConfLoader::system(),

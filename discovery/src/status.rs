@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use crate::kubernetes::{WatchNotes, WatchView};
 use crate::sink::{GroupChange, GroupKey};
 
 /// Upper bounds, in seconds, of `prometheus_sd_refresh_duration_histogram_seconds`; the last bucket has none.
@@ -49,6 +50,7 @@ pub struct Status {
     providers: Mutex<BTreeMap<u64, Arc<ProviderStatus>>>,
     jobs: Mutex<BTreeMap<Arc<str>, JobView>>,
     file_mtimes: Mutex<BTreeMap<Arc<str>, SystemTime>>,
+    watches: Mutex<Vec<Arc<WatchNotes>>>,
 }
 
 impl std::fmt::Debug for Status {
@@ -133,6 +135,7 @@ impl Status {
             providers: Mutex::default(),
             jobs: Mutex::default(),
             file_mtimes: Mutex::default(),
+            watches: Mutex::default(),
         }
     }
 
@@ -160,6 +163,21 @@ impl Status {
     #[must_use]
     pub fn file_mtimes(&self) -> Vec<(Arc<str>, SystemTime)> {
         lock(&self.file_mtimes).iter().map(|(path, time)| (path.clone(), *time)).collect()
+    }
+
+    /// All watches of Kubernetes objects, in the order in which they began.
+    #[must_use]
+    pub fn watches(&self) -> Vec<WatchView> {
+        let watches = lock(&self.watches).clone();
+        watches.iter().map(|watch| watch.view()).collect()
+    }
+
+    pub(crate) fn add_watch(&self, watch: Arc<WatchNotes>) {
+        lock(&self.watches).push(watch);
+    }
+
+    pub(crate) fn remove_watch(&self, watch: &Arc<WatchNotes>) {
+        lock(&self.watches).retain(|other| !Arc::ptr_eq(other, watch));
     }
 
     pub(crate) fn set_file_mtime(&self, path: &Arc<str>, time: Option<SystemTime>) {
