@@ -4,12 +4,14 @@
 //! the snapshot, or are rendered from pre-encoded pieces while the client takes them.
 //!
 //! ```text
-//! serve (sockets) ─► Router ─► axum's routes, by raw path ─► handler ─► SnapshotCell::load ─► Body
+//! serve (sockets) ─► Router ─┬─► what is polled, by raw path ─┬─► handler ─► SnapshotCell::load ─► Body
+//!                            └─► axum's routes: the rest ─────┘
 //! ```
 
 mod body;
 mod connection;
 mod escape;
+mod hot;
 mod jobs;
 mod metrics;
 mod negotiate;
@@ -24,9 +26,7 @@ mod status;
 mod targets;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::response::IntoResponse;
 use futures::future::BoxFuture;
 use hyper::header::CONTENT_LENGTH;
 use hyper::http::request::Parts;
@@ -34,13 +34,14 @@ use hyper::{Method, Request, Response};
 use ta_engine::SnapshotCell;
 use tower::Service;
 
+pub use body::Body;
 pub use serve::{BACKLOG, Limits, bind, serve};
 pub use status::{
     DiscoveryStatus, JobStatus, NoStatus, ProviderStatus, REFRESH_BUCKETS, Refreshes, SdCounters, StatusSource,
 };
 
-pub(crate) use body::Body;
 pub(crate) use escape::query_escape;
+pub(crate) use hot::Poll;
 pub(crate) use query::Query;
 
 use crate::health::Health;
@@ -80,6 +81,7 @@ pub struct Router {
 pub(crate) struct Inner {
     state: State,
     bodies: SharedBodies,
+    timers: hot::Timers,
 }
 
 impl std::ops::Deref for Inner {
@@ -92,7 +94,7 @@ impl std::ops::Deref for Inner {
 impl Router {
     #[must_use]
     pub fn new(state: State) -> Self {
-        let inner = Arc::new(Inner { state, bodies: SharedBodies::default() });
+        let inner = Arc::new(Inner { state, bodies: SharedBodies::default(), timers: hot::Timers::default() });
         Self { routes: route::routes(&inner), inner }
     }
 
@@ -103,22 +105,30 @@ impl Router {
     }
 
     /// Answers one request; its body is not looked at. A handler that panics answers 500 and is counted.
-    pub async fn respond(&self, request: Parts) -> Response<axum::body::Body> {
+    pub async fn respond(&self, request: Parts) -> Response<Body> {
         // upstream routes nothing but GET; axum would answer HEAD as well
         if request.method != Method::GET {
-            self.inner.metrics.observe_http("", Duration::ZERO);
-            return respond::not_found().into_response();
+            self.inner.metrics.http_timer("").observe(0.0);
+            return respond::not_found();
+        }
+        if let Some(response) = self.at_once(&Poll::of(&request)) {
+            return response;
         }
         let request = Request::from_parts(request, axum::body::Body::empty());
         let Ok(mut response) = self.routes.clone().call(request).await;
         // axum has set it even where there must be none (304); hyper knows better, and has it from the body too
         response.headers_mut().remove(CONTENT_LENGTH);
-        response
+        response.map(Body::from_axum)
+    }
+
+    /// Answers a GET of what collectors and probes poll; `None` if it is something else, or has to wait for something.
+    pub(crate) fn at_once(&self, poll: &Poll<'_>) -> Option<Response<Body>> {
+        hot::answer(&self.inner, poll)
     }
 }
 
 impl<B: Send + 'static> Service<Request<B>> for Router {
-    type Response = Response<axum::body::Body>;
+    type Response = Response<Body>;
     type Error = std::convert::Infallible;
     type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
 

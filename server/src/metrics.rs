@@ -126,9 +126,9 @@ impl Metrics {
         self.0.identity.strategy
     }
 
-    /// One request was answered; `template` is the route, empty for none.
-    pub(crate) fn observe_http(&self, template: &str, took: Duration) {
-        self.0.http_duration.with_label_values(&[template]).observe(took.as_secs_f64());
+    /// Times answers, in seconds; `template` is their route, empty for none.
+    pub(crate) fn http_timer(&self, template: &str) -> Histogram {
+        self.0.http_duration.with_label_values(&[template])
     }
 
     /// The engine computed an assignment.

@@ -1,6 +1,5 @@
 //! What a response carries: ready bytes, or chunks rendered while they are sent.
 
-use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -12,7 +11,7 @@ use hyper::body::{Body as HttpBody, Frame, SizeHint};
 pub(crate) type Chunks = Box<dyn Iterator<Item = Bytes> + Send>;
 
 /// The body of every answer.
-pub(crate) struct Body(Kind);
+pub struct Body(Kind);
 
 enum Kind {
     /// Empty once sent.
@@ -22,6 +21,8 @@ enum Kind {
         /// Bytes still to come, where known in advance.
         remaining: Option<u64>,
     },
+    /// What has been through axum.
+    Boxed(axum::body::Body),
     Done,
 }
 
@@ -42,8 +43,13 @@ impl Body {
         match self.0 {
             Kind::Ready(bytes) => Box::new(std::iter::once(bytes)),
             Kind::Chunked { chunks, .. } => chunks,
-            Kind::Done => Box::new(std::iter::empty()),
+            // handlers compress before axum gets their answers
+            Kind::Boxed(_) | Kind::Done => Box::new(std::iter::empty()),
         }
+    }
+
+    pub(crate) const fn from_axum(body: axum::body::Body) -> Self {
+        Self(Kind::Boxed(body))
     }
 }
 
@@ -61,12 +67,15 @@ impl fmt::Debug for Body {
 
 impl HttpBody for Body {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = axum::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if let Kind::Boxed(body) = &mut self.0 {
+            return Pin::new(body).poll_frame(cx);
+        }
         let frame = match std::mem::replace(&mut self.0, Kind::Done) {
             Kind::Ready(bytes) if !bytes.is_empty() => Some(bytes),
-            Kind::Ready(_) | Kind::Done => None,
+            Kind::Ready(_) | Kind::Boxed(_) | Kind::Done => None,
             Kind::Chunked { mut chunks, remaining } => chunks.next().inspect(|chunk| {
                 let remaining = remaining.map(|bytes| bytes.saturating_sub(chunk.len() as u64));
                 self.0 = Kind::Chunked { chunks, remaining };
@@ -79,6 +88,7 @@ impl HttpBody for Body {
         match &self.0 {
             Kind::Ready(bytes) => bytes.is_empty(),
             Kind::Chunked { remaining, .. } => *remaining == Some(0),
+            Kind::Boxed(body) => body.is_end_stream(),
             Kind::Done => true,
         }
     }
@@ -88,6 +98,7 @@ impl HttpBody for Body {
             Kind::Ready(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Kind::Chunked { remaining: Some(bytes), .. } => SizeHint::with_exact(*bytes),
             Kind::Chunked { remaining: None, .. } => SizeHint::default(),
+            Kind::Boxed(body) => body.size_hint(),
             Kind::Done => SizeHint::with_exact(0),
         }
     }

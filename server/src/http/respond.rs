@@ -9,6 +9,7 @@ use hyper::{Response, StatusCode};
 use maud::Markup;
 use ta_model::json::{self, Escapes};
 
+use super::Inner;
 use super::body::Body;
 use super::negotiate::{self, Encoding, Etag};
 
@@ -66,6 +67,12 @@ pub(crate) fn html(status: StatusCode, page: Markup) -> Response<Body> {
     // two of the pages share their address with JSON
     insert_static(&mut response, VARY, "Accept");
     response
+}
+
+/// What a handler that panicked answers; counts it.
+pub(crate) fn panicked(inner: &Inner) -> Response<Body> {
+    inner.metrics.panicked();
+    empty(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 /// As gin answers what it has no route for.

@@ -1,5 +1,5 @@
-//! Which handler answers which path. axum matches paths as they came, still escaped: a job name may hold `/`, which then
-//! comes as `%2F`.
+//! Which handler answers which path, but for those that [`super::hot`] answers before. axum matches paths as they came,
+//! still escaped.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -10,9 +10,9 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use futures::FutureExt;
-use hyper::{StatusCode, Uri};
+use hyper::Uri;
 
-use super::{Body, Inner, Render, apart, jobs, metrics, pprof, respond, scrape_configs, targets};
+use super::{Body, Inner, Render, apart, jobs, metrics, pprof, respond, scrape_configs};
 use crate::pages;
 
 /// Every route there is, and a redirect for each that is spelled with a slash too many or too few.
@@ -22,12 +22,7 @@ pub(super) fn routes(inner: &Arc<Inner>) -> axum::Router {
         ("/", page(pages::index)),
         ("/scrape_configs", get(scrape_configs::answer)),
         ("/jobs", get(jobs::answer)),
-        ("/jobs/{job_id}/targets", get(targets::answer)),
-        // `{job_id}` stands for one character at least
-        ("/jobs//targets", get(targets::answer)),
         ("/metrics", get(metrics::answer)),
-        ("/livez", get(async || respond::empty(StatusCode::OK))),
-        ("/readyz", get(readyz)),
         ("/debug/jobs", page(pages::jobs)),
         ("/debug/job", page(pages::job)),
         ("/debug/targets", page(pages::targets)),
@@ -37,6 +32,10 @@ pub(super) fn routes(inner: &Arc<Inner>) -> axum::Router {
         ("/debug/discovery", page(pages::discovery)),
     ] {
         routes = routes.route(path, handler).route(&format!("{path}/"), get(slash_too_many));
+    }
+    // `{job_id}` stands for one character at least
+    for polled in ["/jobs/{job_id}/targets/", "/jobs//targets/", "/livez/", "/readyz/"] {
+        routes = routes.route(polled, get(slash_too_many));
     }
     routes
         .route("/debug/pprof", get(slash_too_few))
@@ -51,7 +50,6 @@ pub(super) fn routes(inner: &Arc<Inner>) -> axum::Router {
 fn template(path: &str) -> &str {
     match path {
         "/" => path,
-        "/jobs/{job_id}/targets" | "/jobs//targets" => "/jobs/:job_id/targets",
         "/debug/pprof/" | "/debug/pprof/{*profile}" => "/debug/pprof/*profile",
         "/debug/pprof" => "",
         _ if path.ends_with('/') => "",
@@ -63,20 +61,14 @@ fn template(path: &str) -> &str {
 async fn observe(State(inner): State<Arc<Inner>>, path: Option<MatchedPath>, request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
-    let response = answer.unwrap_or_else(|_| {
-        inner.metrics.panicked();
-        respond::empty(StatusCode::INTERNAL_SERVER_ERROR).into_response()
-    });
-    inner.metrics.observe_http(path.as_ref().map_or("", |path| template(path.as_str())), begun.elapsed());
+    let response = answer.unwrap_or_else(|_| respond::panicked(&inner).into_response());
+    let timer = inner.metrics.http_timer(path.as_ref().map_or("", |path| template(path.as_str())));
+    timer.observe(begun.elapsed().as_secs_f64());
     response
 }
 
 fn page(render: Render) -> MethodRouter<Arc<Inner>> {
     get(move |State(inner): State<Arc<Inner>>, RawQuery(query): RawQuery| apart(inner, query, render))
-}
-
-async fn readyz(State(inner): State<Arc<Inner>>) -> hyper::Response<Body> {
-    respond::empty(if inner.health.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE })
 }
 
 async fn slash_too_many(uri: Uri) -> hyper::Response<Body> {

@@ -4,16 +4,30 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::{RawQuery, State};
-use bytes::Bytes;
 use hyper::{HeaderMap, Response};
 
-use super::shared_body::TableBodies;
-use super::{Body, Inner, Secure, apart, negotiate, respond};
+use super::shared_body::{SharedBody, TableBodies};
+use super::{Body, Inner, Poll, Secure, apart, negotiate, respond};
 use crate::pages;
 
 /// What a client that came too early gets; see [`respond::not_ready`] for why it reads so.
 pub(crate) const NOT_READY: &str = "not ready, the target allocator is still learning its jobs and targets\n";
 
+/// Answers but for what takes waiting: a page, or bytes that are still to be compressed.
+pub(crate) fn at_once(inner: &Inner, poll: &Poll<'_>) -> Option<Response<Body>> {
+    if negotiate::wants_html(poll.headers) {
+        return None;
+    }
+    if !inner.health.answers_data() {
+        return Some(respond::not_ready(NOT_READY));
+    }
+    let bodies = bodies(inner);
+    let response = rendering(inner, &bodies, poll.secure).respond_at_once(poll.headers)?;
+    tell_of_masks(inner, &bodies, poll.secure);
+    Some(response)
+}
+
+/// Answers whatever is asked.
 pub(crate) async fn answer(
     State(inner): State<Arc<Inner>>,
     RawQuery(query): RawQuery,
@@ -26,34 +40,37 @@ pub(crate) async fn answer(
     if !inner.health.answers_data() {
         return respond::not_ready(NOT_READY);
     }
-    let snapshot = inner.snapshots.load();
-    let table = snapshot.table();
-    let bodies = inner
-        .bodies
-        .scrape_configs
-        .get(table.number(), || TableBodies::new(shared(table.masked()), shared(table.revealed())));
-    if secure.is_some() || inner.options.allow_insecure_auth_secrets {
-        return bodies.revealed.respond(&headers).await;
-    }
-    if table.has_secrets() {
-        inner.metrics.masked_config_poll();
-        if bodies.first_warning() {
-            tracing::warn!(
-                jobs_number = table.number(),
-                "scrape configs with secrets were polled over plain HTTP and served masked: collectors will send \
-                 \"<secret>\" as the password; poll over mTLS or allow insecure auth secrets"
-            );
-        }
-    }
-    bodies.masked.respond(&headers).await
+    let bodies = bodies(&inner);
+    tell_of_masks(&inner, &bodies, secure.is_some());
+    rendering(&inner, &bodies, secure.is_some()).respond(&headers).await
 }
 
-fn shared(text: &Arc<str>) -> Bytes {
-    struct Text(Arc<str>);
-    impl AsRef<[u8]> for Text {
-        fn as_ref(&self) -> &[u8] {
-            self.0.as_bytes()
-        }
+fn bodies(inner: &Inner) -> Arc<TableBodies> {
+    let snapshot = inner.snapshots.load();
+    let table = snapshot.table();
+    inner.bodies.scrape_configs.get(table.number(), || TableBodies::new(table))
+}
+
+fn reveals(inner: &Inner, secure: bool) -> bool {
+    secure || inner.options.allow_insecure_auth_secrets
+}
+
+/// The rendering a client may see.
+fn rendering<'a>(inner: &Inner, bodies: &'a TableBodies, secure: bool) -> &'a SharedBody {
+    if reveals(inner, secure) { &bodies.revealed } else { &bodies.masked }
+}
+
+/// Counts polls that get masks in place of secrets, and warns at the first of a table.
+fn tell_of_masks(inner: &Inner, bodies: &TableBodies, secure: bool) {
+    if !bodies.has_secrets || reveals(inner, secure) {
+        return;
     }
-    Bytes::from_owner(Text(text.clone()))
+    inner.metrics.masked_config_poll();
+    if bodies.first_warning() {
+        tracing::warn!(
+            jobs_number = bodies.table_number,
+            "scrape configs with secrets were polled over plain HTTP and served masked: collectors will send \
+             \"<secret>\" as the password; poll over mTLS or allow insecure auth secrets"
+        );
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use hyper::{HeaderMap, Response};
+use ta_model::job_table::JobTable;
 use tokio::sync::OnceCell;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -26,38 +27,54 @@ impl SharedBody {
         Self { plain, etag, gzip: OnceCell::new() }
     }
 
-    /// The answer in the encoding the client prefers. The HTML page lives at the same address, hence `Vary: Accept`.
+    /// The answer in the encoding the client prefers.
     pub(crate) async fn respond(&self, headers: &HeaderMap) -> Response<Body> {
+        if negotiate::encoding(headers) == Encoding::Gzip {
+            self.compress().await;
+        }
+        self.respond_at_once(headers).expect("compressed by now")
+    }
+
+    /// The same, unless it is still to be compressed. The HTML page lives at the same address, hence `Vary: Accept`.
+    pub(crate) fn respond_at_once(&self, headers: &HeaderMap) -> Option<Response<Body>> {
         let encoding = negotiate::encoding(headers);
         let bytes = match encoding {
-            Encoding::Identity => self.plain.clone(),
-            Encoding::Gzip => self.gzip().await,
+            Encoding::Identity => &self.plain,
+            Encoding::Gzip => self.gzip.get()?,
         };
-        respond::tagged(headers, self.etag, "Accept, Accept-Encoding", encoding, || bytes.into())
+        Some(respond::tagged(headers, self.etag, "Accept, Accept-Encoding", encoding, || bytes.clone().into()))
     }
 
     /// Some 20 ms of work per megabyte, so off the threads that serve polls; all who ask meanwhile wait for the one.
-    async fn gzip(&self) -> Bytes {
+    async fn compress(&self) {
         let compress = || async {
             let plain = self.plain.clone();
             let task = tokio::task::spawn_blocking(move || negotiate::gzip(&plain));
             task.await.expect("compressing in memory neither panics nor is cancelled")
         };
-        self.gzip.get_or_init(compress).await.clone()
+        self.gzip.get_or_init(compress).await;
     }
 }
 
 /// The bodies of one job table.
 #[derive(Debug)]
 pub(crate) struct TableBodies {
+    pub(crate) table_number: u64,
     pub(crate) masked: SharedBody,
     pub(crate) revealed: SharedBody,
+    pub(crate) has_secrets: bool,
     warned: AtomicBool,
 }
 
 impl TableBodies {
-    pub(crate) fn new(masked: Bytes, revealed: Bytes) -> Self {
-        Self { masked: SharedBody::new(masked), revealed: SharedBody::new(revealed), warned: AtomicBool::new(false) }
+    pub(crate) fn new(table: &JobTable) -> Self {
+        Self {
+            table_number: table.number(),
+            masked: SharedBody::new(shared(table.masked())),
+            revealed: SharedBody::new(shared(table.revealed())),
+            has_secrets: table.has_secrets(),
+            warned: AtomicBool::new(false),
+        }
     }
 
     /// Whether this is the first call: what is wrong with a table is worth saying once.
@@ -97,4 +114,14 @@ impl<T> Newest<T> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((number, value.clone()));
         value
     }
+}
+
+fn shared(text: &Arc<str>) -> Bytes {
+    struct Text(Arc<str>);
+    impl AsRef<[u8]> for Text {
+        fn as_ref(&self) -> &[u8] {
+            self.0.as_bytes()
+        }
+    }
+    Bytes::from_owner(Text(text.clone()))
 }

@@ -1,8 +1,5 @@
 //! `GET /jobs/{job}/targets`: the request of the hot path, once per job, collector and poll interval.
 
-use std::sync::Arc;
-
-use axum::extract::{Request, State};
 use bytes::Bytes;
 use hyper::{HeaderMap, Response, StatusCode};
 use ta_engine::{Share, ShareBody, Snapshot};
@@ -14,7 +11,7 @@ use super::body::Chunks;
 use super::escape::query_unescape;
 use super::negotiate::{self, Encoding, Etag};
 use super::scrape_configs::NOT_READY;
-use super::{Body, Inner, Query, jobs, query_escape, respond};
+use super::{Body, Inner, Poll, Query, jobs, query_escape, respond};
 
 /// An empty share: most answers of a large fleet are this one.
 const NONE: Bytes = Bytes::from_static(b"[]\n");
@@ -26,9 +23,9 @@ const JOB_NOT_READY: &str = "not ready, the targets of this job have not been di
 
 const VARY: &str = "Accept-Encoding";
 
-/// Takes the request whole: copying its headers would cost more than the rest.
-pub(crate) async fn answer(State(inner): State<Arc<Inner>>, request: Request) -> Response<Body> {
-    let job = match query_unescape(raw_job(request.uri().path())) {
+/// `job` is as it stands in the path: still escaped, and to be unescaped once, as Go does it.
+pub(crate) fn answer(inner: &Inner, job: &str, poll: &Poll<'_>) -> Response<Body> {
+    let job = match query_unescape(job) {
         Ok(job) => job,
         Err(error) => return respond::json_string(StatusCode::INTERNAL_SERVER_ERROR, &error.0),
     };
@@ -40,15 +37,10 @@ pub(crate) async fn answer(State(inner): State<Arc<Inner>>, request: Request) ->
         // an empty list would make collectors drop the targets they have
         return respond::not_ready(JOB_NOT_READY);
     }
-    match Query::new(request.uri().query()).first("collector_id") {
-        Some(collector) => of_collector(&snapshot, &job, &collector, request.headers()),
-        None => by_collector(&snapshot, &job, request.headers()),
+    match Query::new(poll.query).first("collector_id") {
+        Some(collector) => of_collector(&snapshot, &job, &collector, poll.headers),
+        None => by_collector(&snapshot, &job, poll.headers),
     }
-}
-
-/// The job in `/jobs/{job}/targets`, still escaped: what axum captures is unescaped already, and not as Go does it.
-fn raw_job(path: &str) -> &str {
-    path.split('/').nth(2).unwrap_or_default()
 }
 
 /// The share of one collector. An unknown job or collector has none.
