@@ -23,6 +23,11 @@ acceptance: ## only the tests against real Prometheus and promtool
 	@scripts/need build
 	@scripts/test -p ta-server --test prometheus_client --test promtool_oracle
 
+e2e: ## the tests against a real kube-apiserver, which is built first (needs go, etcd-server; 15 minutes once)
+	@scripts/need build
+	scripts/apiserver
+	@scripts/test -p ta-server --test apiserver -- --ignored --test-threads=1
+
 lint: fmt clippy firewall licences ## what CI checks before it tests
 
 fmt: ## formatting
@@ -74,4 +79,4 @@ image: ## the container image (needs docker with BuildKit, or podman)
 image-shape: ## run the static binary as the image would: empty read-only root, any uid, PID 1
 	scripts/image-shape
 
-.PHONY: help run test acceptance lint fmt clippy firewall licences check-each doc bench bench-all bench-smoke bench-instructions footprint balance static image image-shape
+.PHONY: help run test acceptance e2e lint fmt clippy firewall licences check-each doc bench bench-all bench-smoke bench-instructions footprint balance static image image-shape
