@@ -3,6 +3,7 @@
 
 pub mod cli;
 pub mod client;
+pub mod cluster;
 pub mod duration;
 pub mod feed;
 pub mod fleet;
