@@ -18,7 +18,7 @@ mod object;
 mod resource;
 mod watch;
 
-pub use client::{Cluster, KubeError, KubeSettings, Kubernetes};
+pub use client::{Cluster, KubeError, KubeSettings, Kubernetes, ServiceAccount};
 pub use object::{Kind, ObjectKey};
 pub use resource::Resource;
 pub(crate) use watch::WatchNotes;

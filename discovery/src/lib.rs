@@ -33,8 +33,8 @@ pub use collectors::{
 };
 pub use http_client::{HttpClient, HttpClientError, ProxyEnvironment, check_http_client};
 pub use kubernetes::{
-    Cluster, Condition, Feed, Kind, KubeError, KubeSettings, Kubernetes, ObjectKey, Resource, Scope, Subscription,
-    WatchSettings, WatchView, Watches,
+    Cluster, Condition, Feed, Kind, KubeError, KubeSettings, Kubernetes, ObjectKey, Resource, Scope, ServiceAccount,
+    Subscription, WatchSettings, WatchView, Watches,
 };
 pub use sink::{GroupChange, GroupKey, GroupSink};
 pub use source::{

@@ -1,7 +1,10 @@
 //! Objects: their names, and what is kept of them.
 
+use std::borrow::Cow;
 use std::fmt::Debug;
 use std::sync::Arc;
+
+use serde::Deserialize;
 
 use super::resource::Resource;
 
@@ -62,4 +65,29 @@ pub trait Kind: Send + Sync + 'static {
 
     /// Bytes on the heap, for the debug page.
     fn bytes(kept: &Self::Kept) -> usize;
+}
+
+/// What every object says of itself.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Head<'a> {
+    #[serde(borrow)]
+    pub(super) name: Cow<'a, str>,
+    #[serde(borrow, default)]
+    pub(super) namespace: Cow<'a, str>,
+    #[serde(borrow, default)]
+    pub(super) resource_version: Cow<'a, str>,
+}
+
+impl<'a> Head<'a> {
+    /// Reads the metadata of an object, whatever else is wrong with it.
+    pub(super) fn read(json: &'a [u8]) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        struct Object<'a> {
+            #[serde(borrow)]
+            metadata: Head<'a>,
+        }
+        let object: Object<'a> = serde_json::from_slice(json).map_err(|error| format!("it has no name: {error}"))?;
+        Ok(object.metadata)
+    }
 }

@@ -1,7 +1,12 @@
 //! All watches of the process.
 
+mod events;
+mod failure;
+mod list;
+mod requests;
 mod store;
 mod subscription;
+mod task;
 mod view;
 
 use std::any::{Any, TypeId};
@@ -13,9 +18,10 @@ use tokio::sync::Notify;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::client::Cluster;
-use super::object::{Kind, ObjectKey};
+use super::object::{Head, Kind, ObjectKey};
 use crate::status::{Status, lock};
-use store::{Event, Staged, Store};
+use store::{Staged, Store};
+use task::WatchTask;
 
 pub use subscription::Subscription;
 pub(crate) use view::WatchNotes;
@@ -39,8 +45,13 @@ pub struct WatchSettings {
     pub page_size: u32,
     /// Whether to ask for lists as streams where the server has them (WatchList, Kubernetes 1.32 and later).
     pub streaming_lists: bool,
-    /// How long the server is asked to let one watch last.
+    /// How long the server is asked to let one watch last. A little more than that without a byte means that the
+    /// connection is dead.
     pub watch_timeout: Duration,
+    /// Longest wait for the next bytes of any other answer.
+    pub answer_timeout: Duration,
+    /// Longest wait for the next bytes of a list that streams, before pages are asked for instead.
+    pub stream_timeout: Duration,
     /// Pause after the first failure; it doubles.
     pub first_retry: Duration,
     /// Longest pause between tries.
@@ -53,6 +64,8 @@ impl Default for WatchSettings {
             page_size: 500, // as client-go
             streaming_lists: true,
             watch_timeout: Duration::from_secs(290), // below the 5 minutes after which many load balancers cut
+            answer_timeout: Duration::from_secs(65), // API servers give up on a request after 60
+            stream_timeout: Duration::from_secs(20), // a server that streams sends at once, or within a few seconds
             first_retry: Duration::from_millis(800), // this and the next as client-go's reflector
             max_retry: Duration::from_secs(30),
         }
@@ -117,7 +130,12 @@ impl Watches {
         let notes = Arc::new(WatchNotes::new(key.cluster.name(), K::RESOURCE, &key.scope, self.0.status.clone()));
         let store = Arc::new(Store::<K>::new(notes.clone()));
         self.0.status.add_watch(notes.clone());
-        Running { store, notes, subscribers: 0, _task: None }
+        let task = (!key.cluster.is_detached()).then(|| {
+            let task =
+                WatchTask::new(key.cluster.clone(), &key.scope, self.0.settings.clone(), store.clone(), notes.clone());
+            AbortOnDropHandle::new(tokio::spawn(task.keep_running()))
+        });
+        Running { store, notes, subscribers: 0, _task: task }
     }
 
     fn unsubscribe(&self, key: &WatchKey) {
@@ -163,12 +181,15 @@ impl<K: Kind> Feed<K> {
 
     /// One object added or changed.
     pub fn put(&self, json: &str) {
-        self.store.apply(vec![Event::Put(json.as_bytes())]);
+        match Head::read(json.as_bytes()) {
+            Ok(head) => self.store.apply(self.store.put(&head, json.as_bytes()).into_iter().collect()),
+            Err(error) => self.store.undecodable("an object", &error),
+        }
     }
 
     /// One object deleted.
     pub fn delete(&self, key: &ObjectKey) {
-        self.store.apply(vec![Event::<'_>::Remove(key.clone())]);
+        self.store.apply(vec![(key.clone(), None)]);
     }
 
     /// The watch is in trouble, or recovers.

@@ -2,14 +2,14 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use serde::Deserialize;
 use tokio::sync::Notify;
 
 use super::Condition;
 use super::view::WatchNotes;
-use crate::kubernetes::object::{Kind, ObjectKey};
+use crate::kubernetes::object::{Head, Kind, ObjectKey};
+use crate::status::lock;
 
 /// Names a subscriber of one store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,6 +19,8 @@ pub(super) struct SubscriberId(u64);
 pub(super) struct Store<K: Kind> {
     notes: Arc<WatchNotes>,
     inner: RwLock<Inner<K>>,
+    /// One copy of each namespace's name.
+    namespaces: Mutex<HashSet<Arc<str>>>,
 }
 
 struct Inner<K: Kind> {
@@ -40,13 +42,8 @@ struct Subscriber {
     changed: HashSet<ObjectKey>,
 }
 
-/// What happened to one object.
-#[derive(Debug)]
-pub(super) enum Event<'a> {
-    /// Added or changed: the whole object.
-    Put(&'a [u8]),
-    Remove(ObjectKey),
-}
+/// The new state of one object; `None`: it is gone.
+pub(super) type Change<K> = (ObjectKey, Option<<K as Kind>::Kept>);
 
 /// A list on its way in. Objects equal to those held are the very ones held, so a re-list costs keys only.
 pub(super) struct Staged<K: Kind> {
@@ -60,21 +57,6 @@ impl<K: Kind> Default for Staged<K> {
     fn default() -> Self {
         Self { objects: HashMap::new(), nameless: false }
     }
-}
-
-/// The part of an object that every kind has.
-#[derive(Deserialize)]
-struct Named<'a> {
-    #[serde(borrow)]
-    metadata: Name<'a>,
-}
-
-#[derive(Deserialize)]
-struct Name<'a> {
-    #[serde(borrow)]
-    name: std::borrow::Cow<'a, str>,
-    #[serde(borrow, default)]
-    namespace: std::borrow::Cow<'a, str>,
 }
 
 impl<K: Kind> std::fmt::Debug for Store<K> {
@@ -93,7 +75,7 @@ impl<K: Kind> Store<K> {
             subscribers: HashMap::new(),
             joined: 0,
         };
-        Self { notes, inner: RwLock::new(inner) }
+        Self { notes, inner: RwLock::new(inner), namespaces: Mutex::default() }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Inner<K>> {
@@ -155,16 +137,28 @@ impl<K: Kind> Store<K> {
 impl<K: Kind> Store<K> {
     /// Adds an object to a list that is coming in.
     pub(super) fn stage(&self, staged: &mut Staged<K>, json: &[u8]) {
-        match self.decode(json) {
-            Ok((key, kept)) => {
-                let kept = kept.map(|kept| match self.read().objects.get(&key) {
-                    Some(held) if **held == kept => held.clone(),
-                    _ => Arc::new(kept),
-                });
-                staged.objects.insert(key, kept);
-            }
-            Err(Nameless) => staged.nameless = true,
+        match Head::read(json) {
+            Ok(head) => self.stage_named(staged, &head, json),
+            Err(error) => self.stage_nameless(staged, &error),
         }
+    }
+
+    pub(super) fn stage_named(&self, staged: &mut Staged<K>, head: &Head<'_>, json: &[u8]) {
+        let key = self.key(head);
+        let kept = self.keep(&key, json).map(|kept| match self.read().objects.get(&key) {
+            Some(held) if **held == kept => held.clone(),
+            _ => Arc::new(kept),
+        });
+        staged.objects.insert(key, kept);
+    }
+
+    pub(super) fn stage_nameless(&self, staged: &mut Staged<K>, error: &str) {
+        self.undecodable("an object", error);
+        staged.nameless = true;
+    }
+
+    pub(super) fn unstage(&self, staged: &mut Staged<K>, head: &Head<'_>) {
+        staged.objects.remove(&self.key(head));
     }
 
     /// Takes a whole list as one change: what it does not have is removed.
@@ -173,7 +167,7 @@ impl<K: Kind> Store<K> {
         let mut changed = Vec::new();
         if !staged.nameless {
             let gone: Vec<_> = inner.objects.keys().filter(|key| !staged.objects.contains_key(key)).cloned().collect();
-            gone.into_iter().filter(|key| inner.remove(key)).for_each(|key| changed.push(key));
+            changed.extend(gone.into_iter().filter(|key| inner.remove(key)));
         }
         for (key, kept) in staged.objects {
             if let Some(kept) = kept
@@ -182,6 +176,9 @@ impl<K: Kind> Store<K> {
                 changed.push(key);
             }
         }
+        let objects = &mut inner.objects;
+        objects.shrink_to(objects.len() * 2);
+        lock(&self.namespaces).retain(|name| Arc::strong_count(name) > 1);
         let first = !std::mem::replace(&mut inner.synced, true);
         inner.ring(&changed, first);
         self.note(&inner, |view| {
@@ -190,13 +187,24 @@ impl<K: Kind> Store<K> {
         });
     }
 
-    /// Takes events in order, as one change.
-    pub(super) fn apply(&self, events: Vec<Event<'_>>) {
-        let count = events.len() as u64;
-        let decoded: Vec<_> = events.into_iter().map(|event| self.decode_event(event)).collect();
+    /// The change that an object makes; none if it cannot be read, which is noted.
+    pub(super) fn put(&self, head: &Head<'_>, json: &[u8]) -> Option<Change<K>> {
+        let key = self.key(head);
+        let kept = self.keep(&key, json)?;
+        Some((key, Some(kept)))
+    }
+
+    /// The change that an object's end makes.
+    pub(super) fn removal(&self, head: &Head<'_>) -> Change<K> {
+        (self.key(head), None)
+    }
+
+    /// Takes changes in order, as one.
+    pub(super) fn apply(&self, changes: Vec<Change<K>>) {
+        let events = changes.len() as u64;
         let mut inner = self.write();
         let mut changed = Vec::new();
-        for (key, kept) in decoded.into_iter().flatten() {
+        for (key, kept) in changes {
             let differs = match kept {
                 Some(kept) => inner.put(&key, Arc::new(kept)),
                 None => inner.remove(&key),
@@ -206,10 +214,10 @@ impl<K: Kind> Store<K> {
             }
         }
         inner.ring(&changed, false);
-        self.note(&inner, |view| view.events += count);
+        self.note(&inner, |view| view.events += events);
     }
 
-    /// The kind does not exist: nothing of it is there.
+    /// Says how it is going. A kind that does not exist is known to be empty.
     pub(super) fn set_condition(&self, condition: Condition) {
         let mut inner = self.write();
         let synced = inner.synced || condition == Condition::Absent;
@@ -222,33 +230,35 @@ impl<K: Kind> Store<K> {
         self.notes.change(|view, _| (view.condition, view.synced) = (condition, synced));
     }
 
-    /// The key and the new state (`None`: removed); nothing if the object could not be read.
-    fn decode_event(&self, event: Event<'_>) -> Option<(ObjectKey, Option<K::Kept>)> {
-        match event {
-            Event::Put(json) => match self.decode(json) {
-                Ok((key, Some(kept))) => Some((key, Some(kept))),
-                Ok((_, None)) | Err(Nameless) => None,
-            },
-            Event::Remove(key) => Some((key, None)),
+    /// Notes an object that could not be read.
+    pub(super) fn undecodable(&self, object: &str, error: &str) {
+        let count = self.notes.change(|view, _| {
+            view.undecodable += 1;
+            view.last_undecodable = format!("{object}: {error}");
+            view.undecodable
+        });
+        // told at 1, 2, 4, 8 … times: one odd object may change every second
+        if count.is_power_of_two() {
+            let resource = K::RESOURCE;
+            tracing::warn!(%resource, %object, %error, count, "an object cannot be read; what was known of it stays");
         }
     }
 
-    /// Key and content; the latter is `None` if it could not be read, which is noted.
-    fn decode(&self, json: &[u8]) -> Result<(ObjectKey, Option<K::Kept>), Nameless> {
-        let named: Named<'_> = serde_json::from_slice(json).map_err(|error| {
-            self.undecodable("an object", &format!("it has no name: {error}"));
-            Nameless
-        })?;
-        let key = ObjectKey::new(named.metadata.namespace, named.metadata.name);
-        let kept = K::keep(json).map_err(|error| self.undecodable(&key.to_string(), &error)).ok();
-        Ok((key, kept))
+    fn key(&self, head: &Head<'_>) -> ObjectKey {
+        let mut namespaces = lock(&self.namespaces);
+        let namespace = match namespaces.get(&*head.namespace) {
+            Some(known) => known.clone(),
+            None => {
+                let name: Arc<str> = head.namespace.as_ref().into();
+                namespaces.insert(name.clone());
+                name
+            }
+        };
+        ObjectKey { namespace, name: head.name.as_ref().into() }
     }
 
-    fn undecodable(&self, object: &str, error: &str) {
-        self.notes.change(|view, _| {
-            view.undecodable += 1;
-            view.last_undecodable = format!("{object}: {error}");
-        });
+    fn keep(&self, key: &ObjectKey, json: &[u8]) -> Option<K::Kept> {
+        K::keep(json).map_err(|error| self.undecodable(&key.to_string(), &error)).ok()
     }
 
     fn note(&self, inner: &Inner<K>, change: impl FnOnce(&mut super::WatchView)) {
@@ -259,9 +269,6 @@ impl<K: Kind> Store<K> {
         });
     }
 }
-
-/// An object without a name.
-struct Nameless;
 
 impl<K: Kind> Inner<K> {
     /// True if something else, or nothing, was held.

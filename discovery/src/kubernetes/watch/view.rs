@@ -7,14 +7,14 @@ use super::Scope;
 use crate::kubernetes::resource::Resource;
 use crate::status::{Status, lock};
 
-/// What a watch is at. None but [`Condition::Absent`] says anything about objects: those held stay.
+/// What a watch is at. It says nothing about objects: those held stay whatever it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Condition {
     /// The first list is under way.
     #[default]
     Listing,
     Watching,
-    /// The server does not have this kind (404): as good as empty, asked again every few seconds.
+    /// The server does not have this kind (404), which is as good as none of its objects. Asked again every few seconds.
     Absent,
     /// 403, with the server's words. Asked again with growing pauses.
     Forbidden(String),
@@ -94,7 +94,7 @@ impl WatchNotes {
     }
 
     /// Changes the view; the time is that of the process's clock.
-    pub(super) fn change(&self, change: impl FnOnce(&mut WatchView, SystemTime)) {
-        change(&mut lock(&self.view), self.status.now());
+    pub(super) fn change<R>(&self, change: impl FnOnce(&mut WatchView, SystemTime) -> R) -> R {
+        change(&mut lock(&self.view), self.status.now())
     }
 }
