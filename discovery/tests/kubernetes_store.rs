@@ -3,6 +3,7 @@
 mod mock_api;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use mock_api::{Thing, Things, broken, key, thing};
 use ta_discovery::{Cluster, Condition, Feed, Scope, Status, Subscription, WatchSettings, Watches};
@@ -17,7 +18,8 @@ struct Fed {
 
 fn mk_fed() -> Fed {
     let status = Arc::new(Status::default());
-    let watches = Watches::new(status.clone(), WatchSettings::default());
+    let settings = WatchSettings { linger: Duration::ZERO, ..WatchSettings::default() };
+    let watches = Watches::new(status.clone(), settings);
     let cluster = Cluster::detached("nowhere");
     let feed = Feed::new(&watches, &cluster, Scope::default());
     Fed { status, watches, cluster, feed }

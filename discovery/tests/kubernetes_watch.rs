@@ -423,11 +423,25 @@ async fn two_subscribers_share_one_watch_and_the_last_one_stops_it() {
     sleep(Duration::from_secs(1)).await;
     assert!(stream.is_read());
     drop(second);
-    sleep(Duration::from_secs(1)).await;
+    sleep(Duration::from_secs(11)).await;
     assert!(!stream.is_read() && server.status.watches().is_empty());
 
     let _third = server.subscribe();
     server.next().await.expect_list("0");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_back_soon_finds_the_watch_still_running() {
+    let mut server = Server::new(paged());
+    let (first, stream) = server.watching(&[thing("a", 1, 1)]).await;
+    drop(first);
+    for _ in 0..3 {
+        sleep(Duration::from_secs(6)).await;
+        let again = server.subscribe();
+        assert_eq!((again.things().len(), again.subscription.synced()), (1, true));
+    }
+    assert!(stream.is_read());
+    assert_eq!((server.view().requests, server.view().subscribers), (2, 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,7 +14,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
+use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::client::Cluster;
@@ -56,6 +58,8 @@ pub struct WatchSettings {
     pub first_retry: Duration,
     /// Longest pause between tries.
     pub max_retry: Duration,
+    /// How long a watch goes on that nobody subscribes to, so that a source that is started anew finds it there.
+    pub linger: Duration,
 }
 
 impl Default for WatchSettings {
@@ -68,6 +72,7 @@ impl Default for WatchSettings {
             stream_timeout: Duration::from_secs(20), // a server that streams sends at once, or within a few seconds
             first_retry: Duration::from_millis(800), // this and the next as client-go's reflector
             max_retry: Duration::from_secs(30),
+            linger: Duration::from_secs(10),
         }
     }
 }
@@ -96,6 +101,8 @@ struct Running {
     store: Arc<dyn Any + Send + Sync>,
     notes: Arc<WatchNotes>,
     subscribers: usize,
+    /// Counts up whenever the last subscriber leaves.
+    left: u64,
     /// Dropped, it ends the task.
     _task: Option<AbortOnDropHandle<()>>,
 }
@@ -135,7 +142,7 @@ impl Watches {
                 WatchTask::new(key.cluster.clone(), &key.scope, self.0.settings.clone(), store.clone(), notes.clone());
             AbortOnDropHandle::new(tokio::spawn(task.keep_running()))
         });
-        Running { store, notes, subscribers: 0, _task: task }
+        Running { store, notes, subscribers: 0, left: 0, _task: task }
     }
 
     fn unsubscribe(&self, key: &WatchKey) {
@@ -143,9 +150,34 @@ impl Watches {
         let Some(watch) = running.get_mut(key) else { return };
         watch.subscribers -= 1;
         watch.notes.set_subscribers(watch.subscribers);
-        if watch.subscribers == 0 {
+        if watch.subscribers > 0 {
+            return;
+        }
+        watch.left += 1;
+        let left = watch.left;
+        drop(running);
+        match Handle::try_current() {
+            Ok(runtime) if !self.0.settings.linger.is_zero() => {
+                let (watches, key) = (Arc::downgrade(&self.0), key.clone());
+                runtime.spawn(async move {
+                    let Some(linger) = watches.upgrade().map(|watches| watches.settings.linger) else { return };
+                    sleep(linger).await;
+                    if let Some(watches) = watches.upgrade() {
+                        Self(watches).stop(&key, left);
+                    }
+                });
+            }
+            _ => self.stop(key, left),
+        }
+    }
+
+    /// Stops a watch that nobody has subscribed to since it was left for the `left`th time.
+    fn stop(&self, key: &WatchKey, left: u64) {
+        let mut running = lock(&self.0.running);
+        if running.get(key).is_some_and(|watch| watch.subscribers == 0 && watch.left == left)
+            && let Some(watch) = running.remove(key)
+        {
             self.0.status.remove_watch(&watch.notes);
-            running.remove(key);
         }
     }
 }

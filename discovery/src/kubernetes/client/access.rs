@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use kube::Config;
-use kube::config::{Kubeconfig, KubeconfigError};
+use kube::config::{AuthInfo, Kubeconfig, KubeconfigError};
 
 use super::KubeError;
 use crate::http_client::{ProxyEnvironment, chain};
@@ -118,7 +118,18 @@ impl Access {
             Self::InCluster(account) => account.config()?,
         };
         config.default_retry = false; // each watch has its own, which honours Retry-After and can be seen
+        trim_token(&mut config.auth_info);
         Ok(config)
+    }
+}
+
+/// client-go trims what it reads from a token file; kube refuses a line break. Such a file is read once, and again
+/// when the server refuses what was in it.
+fn trim_token(user: &mut AuthInfo) {
+    let Some(text) = user.token_file.as_ref().and_then(|path| std::fs::read_to_string(path).ok()) else { return };
+    if text.trim() != text {
+        user.token_file = None;
+        user.token = Some(text.trim().to_owned().into());
     }
 }
 

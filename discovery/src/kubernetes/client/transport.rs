@@ -8,13 +8,24 @@ use std::time::Duration;
 use http::header::{ACCEPT, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use http_body_util::BodyExt;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use kube::Config;
+use kube::client::ConfigExt;
 use ta_model::scrape_config::HttpClientConfig;
 use tokio::sync::Mutex;
+use tower::{BoxError, ServiceBuilder};
 use url::Url;
 
 use super::KubeError;
 use super::access::Access;
 use crate::http_client::{HttpClient, ProxyEnvironment, chain, shown};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection that stays silent is probed this often, and given up after so many probes: after a minute, as
+/// [`HttpClient`]'s.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+const KEEP_ALIVE_RETRIES: u32 = 3;
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("target-allocator/", env!("CARGO_PKG_VERSION")));
 
@@ -135,12 +146,36 @@ async fn connect(access: &Access, made: &Mutex<Made>) -> Result<(u64, kube::Clie
     let access = access.clone();
     let making = tokio::task::spawn_blocking(move || {
         let config = access.config().map_err(|error| error.to_string())?;
-        kube::Client::try_from(config).map_err(|error| chain(&error))
+        make(config).map_err(|error| chain(&error))
     });
     let client = making.await.map_err(|_| "the client's code panicked".to_owned())??;
     made.generation += 1;
     made.client = Some(client.clone());
     Ok((made.generation, client))
+}
+
+/// What kube makes of a configuration, but over connections that notice when the other side is gone: one to a machine
+/// that died would else look like a quiet one until the watch is overdue. And without compression, which costs API
+/// servers more than the bytes it saves. A proxy's connection is made by kube.
+fn make(config: Config) -> Result<kube::Client, kube::Error> {
+    if config.proxy_url.is_some() {
+        return kube::Client::try_from(config);
+    }
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    tcp.set_keepalive(Some(KEEP_ALIVE));
+    tcp.set_keepalive_interval(Some(KEEP_ALIVE));
+    tcp.set_keepalive_retries(Some(KEEP_ALIVE_RETRIES));
+    let tls = config.rustls_https_connector_with_connector(tcp)?;
+    let http = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(tls);
+    let service = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .option_layer(config.auth_layer()?)
+        .layer(config.extra_headers_layer()?)
+        .map_err(BoxError::from)
+        .service(http);
+    Ok(kube::Client::new(service, config.default_namespace))
 }
 
 async fn get_through(client: &kube::Client, generation: u64, path: &str, accept: Accept) -> Result<Answer, String> {

@@ -8,7 +8,7 @@ use super::store::{Store, SubscriberId};
 use super::{Condition, Scope, WatchKey, Watches};
 use crate::kubernetes::object::{Kind, ObjectKey};
 
-/// A share in a watch. Dropping the last one stops it.
+/// A share in a watch. Once the last one is dropped it stops, a little later.
 pub struct Subscription<K: Kind> {
     watches: Watches,
     key: WatchKey,
