@@ -35,7 +35,8 @@ use ta_engine::SnapshotCell;
 use tower::Service;
 
 pub use body::Body;
-pub use serve::{BACKLOG, Limits, bind, serve};
+pub use connection::Tls;
+pub use serve::{BACKLOG, Limits, bind, serve, serve_tls};
 pub use status::{
     DiscoveryStatus, JobStatus, NoStatus, ProviderStatus, REFRESH_BUCKETS, Refreshes, SdCounters, StatusSource,
 };

@@ -27,6 +27,8 @@ mod sizing;
 mod step_log;
 mod tasks;
 mod telemetry;
+mod throttle;
+pub mod tls;
 mod wiring;
 
 pub use args::{Action, Args, Output, RenderArgs};

@@ -7,6 +7,7 @@ mod families;
 mod name;
 mod snapshot;
 mod status;
+mod tls;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -18,9 +19,11 @@ use ta_engine::{Snapshot, StrategyKind};
 
 pub use name::Name;
 pub(crate) use snapshot::imbalance;
+pub use tls::{Handshake, TlsFiles};
 
 use crate::http::StatusSource;
 use families::{Families, seconds_since_epoch};
+use tls::TlsMetrics;
 
 /// Upstream's bounds, which are milliseconds counted as seconds, preceded by ones that tell something.
 const DURATION_BUCKETS: [f64; 24] = [
@@ -83,6 +86,7 @@ struct Inner {
     connections: AtomicI64,
     /// Milliseconds since 1970; 0 = never.
     published: AtomicU64,
+    tls: TlsMetrics,
 }
 
 impl Metrics {
@@ -113,6 +117,7 @@ impl Metrics {
             panics: AtomicU64::new(0),
             connections: AtomicI64::new(0),
             published: AtomicU64::new(0),
+            tls: TlsMetrics::default(),
         };
         inner.scoped.register(Box::new(inner.time_to_allocate.clone()))?;
         inner.scoped.register(Box::new(inner.http_duration.clone()))?;
@@ -179,6 +184,26 @@ impl Metrics {
         self.0.panics.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// A client connected over TLS, or tried to.
+    pub(crate) fn handshake(&self, how: Handshake) {
+        self.0.tls.handshake(how);
+    }
+
+    /// Whether what lies in the TLS files now can be used.
+    pub(crate) fn tls_files(&self, what: TlsFiles, good: bool) {
+        self.0.tls.files(what, good);
+    }
+
+    /// Changed TLS files were put in force.
+    pub(crate) fn tls_reloaded(&self, what: TlsFiles) {
+        self.0.tls.reloaded(what);
+    }
+
+    /// When the server's certificate expires, in seconds since 1970.
+    pub(crate) fn tls_not_after(&self, seconds: i64) {
+        self.0.tls.not_after(seconds);
+    }
+
     /// Counts a connection for as long as the guard lives.
     pub(crate) fn connection(&self) -> ConnectionGuard {
         self.0.connections.fetch_add(1, Ordering::Relaxed);
@@ -221,6 +246,7 @@ impl Metrics {
         families.counter(Name::MaskedConfigPolls, count(&inner.masked_config_polls));
         families.counter(Name::HttpPanics, count(&inner.panics));
         families.gauge(Name::HttpConnections, self.connections() as f64);
+        inner.tls.collect(families);
         if let Some(time) = self.last_published() {
             families.gauge(Name::SnapshotTimestamp, seconds_since_epoch(time));
         }

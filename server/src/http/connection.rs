@@ -4,6 +4,9 @@
 //! time. An HTTP state machine with its buffers is some 20 KB, so it is made when a request begins to arrive, and taken
 //! apart again when the answer is out; in between only the socket is kept.
 //!
+//! Over TLS it is the same, with the session kept beside the socket, and a handshake before. Clients that choose HTTP/2
+//! keep its state as well.
+//!
 //! ```text
 //! parked (socket) ──readable──► active (hyper) ──answer sent, nothing read ahead──► parked
 //!        │ idle too long, stopping            │ closed, failed, timed out
@@ -11,7 +14,10 @@
 //!      closed                               closed
 //! ```
 
+mod handshake;
+mod http2;
 mod watched;
+mod wire;
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -31,25 +37,48 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Sleep;
 
-use super::{Limits, Router};
+use super::{Limits, Router, Secure};
+pub use handshake::Tls;
 use watched::{InFlight, Marks, Watched};
+use wire::{Metered, Wire};
 
 /// A whole request head must fit, a browser's cookies included; also the most hyper gathers before it writes. Buffers
 /// start at 8 KiB.
 const BUFFER: usize = 64 * 1024;
 
-/// Serves `stream` until either side closes it, a limit is passed, or `stopping` turns true and it is idle.
-pub(super) async fn run(stream: TcpStream, router: Router, limits: Arc<Limits>, mut stopping: watch::Receiver<bool>) {
+/// Serves `stream`, over TLS if `tls` is given, until either side closes it, a limit is passed, or `stopping` turns true
+/// and it is idle.
+pub(super) async fn run(
+    stream: TcpStream,
+    tls: Option<Tls>,
+    router: Router,
+    limits: Arc<Limits>,
+    mut stopping: watch::Receiver<bool>,
+) {
     let _counted = router.state().metrics.connection();
     // answers are written in one go: waiting for more would only delay them. A dead socket shows at the next read.
     drop(stream.set_nodelay(true));
-    let mut parked = Parked { stream, ahead: Bytes::new() };
+    let wire = match tls {
+        None => Wire::Plain(Metered::new(stream)),
+        Some(tls) => {
+            let accepted = tokio::select! {
+                _ = stopping.wait_for(|stop| *stop) => return,
+                accepted = Box::pin(tls.accept(stream, limits.handshake, &router.state().metrics)) => accepted,
+            };
+            let Some(stream) = accepted else { return };
+            Wire::Tls(stream)
+        }
+    };
+    if wire.speaks_http2() {
+        return Box::pin(http2::run(wire, router, &limits, &mut stopping)).await;
+    }
+    let mut parked = Parked { wire, ahead: Bytes::new() };
     loop {
-        if parked.ahead.is_empty() {
+        if parked.ahead.is_empty() && !parked.wire.holds_input() {
             tokio::select! {
                 biased;
                 _ = stopping.wait_for(|stop| *stop) => return,
-                ready = tokio::time::timeout(limits.idle, parked.stream.readable()) => {
+                ready = tokio::time::timeout(limits.idle, parked.wire.readable()) => {
                     if !matches!(ready, Ok(Ok(()))) {
                         return;
                     }
@@ -67,7 +96,7 @@ pub(super) async fn run(stream: TcpStream, router: Router, limits: Arc<Limits>, 
 
 /// A connection between requests.
 struct Parked {
-    stream: TcpStream,
+    wire: Wire,
     /// Read already, but not part of the last request: a pipelining client was quick.
     ahead: Bytes,
 }
@@ -80,8 +109,9 @@ async fn active(
     stopping: &mut watch::Receiver<bool>,
 ) -> Option<Parked> {
     let marks = Arc::new(Marks::default());
-    let io = TokioIo::new(Watched::new(parked.stream, parked.ahead, marks.clone()));
-    let service = Requests { router, marks: marks.clone() };
+    let secure = parked.wire.is_tls();
+    let io = TokioIo::new(Watched::new(parked.wire, parked.ahead, marks.clone()));
+    let service = Requests { router, marks: marks.clone(), secure };
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_read)
@@ -104,14 +134,15 @@ async fn active(
         }
     };
     let parts = connection.into_parts();
-    let mut stream = parts.io.into_inner().into_stream();
+    let mut wire = parts.io.into_inner().into_wire();
     match end {
         // an empty buffer still has its 8 KB behind it
-        End::Idle if parts.read_buf.is_empty() => Some(Parked { stream, ahead: Bytes::new() }),
-        End::Idle => Some(Parked { stream, ahead: parts.read_buf }),
+        End::Idle if parts.read_buf.is_empty() => Some(Parked { wire, ahead: Bytes::new() }),
+        End::Idle => Some(Parked { wire, ahead: parts.read_buf }),
         End::Closed => {
-            // says goodbye before the socket goes: what was sent must still arrive
-            drop(stream.shutdown().await);
+            // says goodbye before the socket goes: what was sent must still arrive. TLS has more to say, which a client
+            // that reads nothing must not hold up.
+            drop(tokio::time::timeout(limits.write, wire.shutdown()).await);
             None
         }
         End::Stuck => None,
@@ -158,6 +189,8 @@ impl WriteTimeout {
 struct Requests {
     router: Router,
     marks: Arc<Marks>,
+    /// They come over TLS.
+    secure: bool,
 }
 
 impl Service<Request<Incoming>> for Requests {
@@ -168,8 +201,12 @@ impl Service<Request<Incoming>> for Requests {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let guard = self.marks.begin();
         let router = self.router.clone();
+        let mut head = request.into_parts().0;
+        if self.secure {
+            head.extensions.insert(Secure);
+        }
         Box::pin(async move {
-            let response = router.respond(request.into_parts().0).await;
+            let response = router.respond(head).await;
             Ok(response.map(|body| guard.carry(body)))
         })
     }
@@ -198,7 +235,7 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (_stop, stopping) = watch::channel(false);
-        let parked = run(stream, router, Arc::new(Limits::default()), stopping);
+        let parked = run(stream, None, router, Arc::new(Limits::default()), stopping);
         // ten thousands of them are nothing unusual
         assert!(size_of_val(&parked) <= 1024, "{} bytes", size_of_val(&parked));
     }

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::Router;
-use super::connection;
+use super::connection::{self, Tls};
 
 /// Connections the kernel completes ahead of us. A collector opens one per job in the same millisecond, and a SYN that
 /// finds the queue full is retried after a whole second.
@@ -22,6 +22,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// What a client may cost.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
+    /// From a TLS connection's being accepted to its client's being verified; Go's clients give up then too.
+    pub handshake: Duration,
     /// From the first byte of a request to the end of its headers.
     pub header_read: Duration,
     /// Between requests. Well above the poll interval of 30 s, so that collectors keep their connections.
@@ -35,6 +37,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            handshake: Duration::from_secs(10),
             header_read: Duration::from_secs(30),
             idle: Duration::from_secs(300),
             write: Duration::from_secs(30),
@@ -61,6 +64,27 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// Serves until `shutdown` completes, then stops accepting, closes idle connections, lets requests in flight finish
 /// within [`Limits::drain`], and returns how many connections had to be cut.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdown: impl Future<Output = ()>) -> usize {
+    accept(listener, None, router, limits, shutdown).await
+}
+
+/// The same over TLS.
+pub async fn serve_tls(
+    listener: TcpListener,
+    tls: Tls,
+    router: Router,
+    limits: Limits,
+    shutdown: impl Future<Output = ()>,
+) -> usize {
+    accept(listener, Some(tls), router, limits, shutdown).await
+}
+
+async fn accept(
+    listener: TcpListener,
+    tls: Option<Tls>,
+    router: Router,
+    limits: Limits,
+    shutdown: impl Future<Output = ()>,
+) -> usize {
     let (stop, stopping) = watch::channel(false);
     let mut connections = JoinSet::new();
     let limits = Arc::new(limits);
@@ -70,7 +94,8 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdo
             () = &mut shutdown => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(connection::run(stream, router.clone(), limits.clone(), stopping.clone()));
+                    let (tls, router, limits) = (tls.clone(), router.clone(), limits.clone());
+                    connections.spawn(connection::run(stream, tls, router, limits, stopping.clone()));
                 }
                 Err(error) => pause(&error).await,
             },

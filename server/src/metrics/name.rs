@@ -54,6 +54,10 @@ names! {
     MaskedConfigPolls = "opentelemetry_allocator_masked_config_polls_total", "Number of times scrape configs were served with masked secrets, which collectors then send as passwords.";
     HttpConnections = "opentelemetry_allocator_http_connections", "Number of open client connections.";
     HttpPanics = "opentelemetry_allocator_http_panics_total", "Number of requests that ended in a panic of ours.";
+    TlsHandshakes = "opentelemetry_allocator_tls_handshakes_total", "Number of TLS handshakes with clients, by result.";
+    TlsReloads = "opentelemetry_allocator_tls_reloads_total", "Number of times changed TLS files were put in force, by files.";
+    TlsFilesBad = "opentelemetry_allocator_tls_files_bad", "1 while the TLS files cannot be used and the last good ones stay in force, by files.";
+    TlsNotAfter = "opentelemetry_allocator_tls_certificate_not_after_timestamp_seconds", "When the server's certificate in force expires.";
     // Prometheus' service discovery (`discovery/metrics.go`)
     SdFailedConfigs = "prometheus_sd_failed_configs", "Current number of service discovery configurations that failed to load.";
     SdDiscoveredTargets = "prometheus_sd_discovered_targets", "Current number of discovered targets.";

@@ -9,15 +9,20 @@ use std::task::{Context, Poll};
 use bytes::{Buf, Bytes};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+
+use super::wire::Wire;
 
 use super::super::Body;
 
 /// What is known of a connection. All of it is used by the one task that drives it, so `Relaxed` is enough.
 #[derive(Debug, Default)]
 pub(super) struct Marks {
+    /// Requests so far.
+    requests: AtomicU64,
     /// Requests whose answer is not handed over completely.
     in_flight: AtomicUsize,
+    /// Answers of which some is handed over, and some not.
+    sending: AtomicUsize,
     /// Bytes were read since the last request began: the next one may be half there.
     read_ahead: AtomicBool,
     /// The buffers above the socket hold nothing.
@@ -35,6 +40,18 @@ impl Marks {
         self.in_flight.load(Relaxed) == 0 && self.flushed.load(Relaxed) && !self.read_ahead.load(Relaxed)
     }
 
+    pub(super) fn requests(&self) -> u64 {
+        self.requests.load(Relaxed)
+    }
+
+    pub(super) fn in_flight(&self) -> bool {
+        self.in_flight.load(Relaxed) > 0
+    }
+
+    pub(super) fn is_sending(&self) -> bool {
+        self.sending.load(Relaxed) > 0
+    }
+
     pub(super) fn is_blocked(&self) -> bool {
         self.blocked.load(Relaxed)
     }
@@ -45,6 +62,7 @@ impl Marks {
 
     /// A request begins; it lasts until the guard goes.
     pub(super) fn begin(self: &Arc<Self>) -> Guard {
+        self.requests.fetch_add(1, Relaxed);
         self.in_flight.fetch_add(1, Relaxed);
         self.read_ahead.store(false, Relaxed);
         self.flushed.store(false, Relaxed);
@@ -58,7 +76,8 @@ pub(super) struct Guard(Arc<Marks>);
 impl Guard {
     /// The guard travels with the body: the answer is handed over when hyper lets go of it.
     pub(super) fn carry(self, body: Body) -> InFlight {
-        InFlight { body, _guard: self }
+        self.0.sending.fetch_add(1, Relaxed);
+        InFlight { body, guard: self }
     }
 }
 
@@ -71,7 +90,13 @@ impl Drop for Guard {
 /// The body of an answer in flight.
 pub(super) struct InFlight {
     body: Body,
-    _guard: Guard,
+    guard: Guard,
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.guard.0.sending.fetch_sub(1, Relaxed);
+    }
 }
 
 impl HttpBody for InFlight {
@@ -91,28 +116,26 @@ impl HttpBody for InFlight {
     }
 }
 
-/// The socket, and bytes read from it earlier.
+/// The connection, and bytes read from it earlier.
 pub(super) struct Watched {
-    stream: TcpStream,
+    wire: Wire,
     ahead: Bytes,
     marks: Arc<Marks>,
 }
 
 impl Watched {
-    pub(super) fn new(stream: TcpStream, ahead: Bytes, marks: Arc<Marks>) -> Self {
-        Self { stream, ahead, marks }
+    pub(super) fn new(wire: Wire, ahead: Bytes, marks: Arc<Marks>) -> Self {
+        Self { wire, ahead, marks }
     }
 
-    pub(super) fn into_stream(self) -> TcpStream {
-        self.stream
+    pub(super) fn into_wire(self) -> Wire {
+        self.wire
     }
 
     fn note_write(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         self.marks.flushed.store(false, Relaxed);
         self.marks.blocked.store(result.is_pending(), Relaxed);
-        if let Poll::Ready(Ok(bytes)) = &result {
-            self.marks.written.fetch_add(*bytes as u64, Relaxed);
-        }
+        self.marks.written.store(self.wire.written(), Relaxed);
         result
     }
 }
@@ -127,7 +150,7 @@ impl AsyncRead for Watched {
             return Poll::Ready(Ok(()));
         }
         let before = buf.filled().len();
-        let result = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let result = Pin::new(&mut self.wire).poll_read(cx, buf);
         if buf.filled().len() > before {
             self.marks.read_ahead.store(true, Relaxed);
         }
@@ -137,7 +160,7 @@ impl AsyncRead for Watched {
 
 impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        let result = Pin::new(&mut self.wire).poll_write(cx, bytes);
         self.note_write(result)
     }
 
@@ -146,23 +169,26 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
+        let result = Pin::new(&mut self.wire).poll_write_vectored(cx, parts);
         self.note_write(result)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.wire.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let result = Pin::new(&mut self.stream).poll_flush(cx);
+        let result = Pin::new(&mut self.wire).poll_flush(cx);
         if matches!(result, Poll::Ready(Ok(()))) {
             self.marks.flushed.store(true, Relaxed);
         }
+        // a socket is never in the way here, but TLS has a buffer of its own above it
+        self.marks.blocked.store(result.is_pending(), Relaxed);
+        self.marks.written.store(self.wire.written(), Relaxed);
         result
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        Pin::new(&mut self.wire).poll_shutdown(cx)
     }
 }
