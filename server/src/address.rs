@@ -7,19 +7,19 @@ use tokio::net::TcpListener;
 
 use crate::http;
 
-/// Listens on `address`. Without a host: on every address, IPv6 and IPv4 where the machine has both.
+/// Listens on `address`, which `flag` would change. Without a host: on every address, IPv6 and IPv4 where the machine has both.
 ///
 /// # Errors
 /// The address does not parse or resolve, is taken, not ours, or not allowed; the text names it and says what to do.
-pub(crate) async fn listen(address: &str) -> anyhow::Result<TcpListener> {
+pub(crate) async fn listen(address: &str, flag: &str) -> anyhow::Result<TcpListener> {
     let mut last = None;
-    for candidate in resolve(address).await.map_err(|error| explain(address, &error))? {
+    for candidate in resolve(address).await.map_err(|error| explain(address, flag, &error))? {
         match http::bind(candidate) {
             Ok(listener) => return Ok(listener),
             Err(error) => last = Some(last.filter(is_taken).unwrap_or(error)),
         }
     }
-    Err(explain(address, &last.unwrap_or_else(|| io::Error::other("no address by that name"))))
+    Err(explain(address, flag, &last.unwrap_or_else(|| io::Error::other("no address by that name"))))
 }
 
 fn is_taken(error: &io::Error) -> bool {
@@ -38,15 +38,15 @@ async fn resolve(address: &str) -> io::Result<Vec<SocketAddr>> {
     Ok(tokio::net::lookup_host((host, port)).await?.collect())
 }
 
-fn explain(address: &str, error: &io::Error) -> anyhow::Error {
+fn explain(address: &str, flag: &str, error: &io::Error) -> anyhow::Error {
     match error.kind() {
         io::ErrorKind::AddrInUse => anyhow::anyhow!(
-            "cannot listen on {address}: the address is already in use; stop the other process or set --listen-addr"
+            "cannot listen on {address}: the address is already in use; stop the other process or set {flag}"
         ),
         io::ErrorKind::PermissionDenied => {
-            anyhow::anyhow!("cannot listen on {address}: {error}; ports below 1024 need privileges, set --listen-addr")
+            anyhow::anyhow!("cannot listen on {address}: {error}; ports below 1024 need privileges, set {flag}")
         }
-        _ => anyhow::anyhow!("cannot listen on {address}: {error}; set --listen-addr"),
+        _ => anyhow::anyhow!("cannot listen on {address}: {error}; set {flag}"),
     }
 }
 

@@ -7,6 +7,7 @@ use ta_model::CollectorSet;
 use ta_model::scrape_config::ScrapeConfig;
 
 use crate::config::{self, CollectorSource, Config, ConfigError};
+use crate::https;
 use crate::{Args, Environment};
 
 /// Loads the configuration as the program would and prints what is in it to `out`, problems to `err`.
@@ -23,6 +24,7 @@ pub fn check(args: &Args, env: &Environment, out: &mut dyn Write, err: &mut dyn 
         writeln!(err, "warning: {warning}")?;
     }
     let mut errors = loaded.config.missing_functions();
+    errors.extend(https::check(&loaded.config.https).err().map(|error| error.to_string()));
     let fleet = match fleet(&loaded.config.collectors) {
         Ok(fleet) => fleet,
         Err(error) => {

@@ -17,6 +17,7 @@ mod config_task;
 mod engine_thread;
 pub mod health;
 pub mod http;
+mod https;
 pub mod metrics;
 mod pages;
 mod readiness;

@@ -22,6 +22,7 @@ use crate::config_task::JobTables;
 use crate::engine_thread::{self, Inputs, StepTimes, Wake, wake_on_change};
 use crate::health::{Health, Phase};
 use crate::http;
+use crate::https::Https;
 use crate::metrics::{Identity, Method, Metrics};
 use crate::readiness::Startup;
 use crate::sizing::Limits;
@@ -41,10 +42,11 @@ const IN_FLIGHT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Program {
     address: SocketAddr,
+    https_address: Option<SocketAddr>,
     health: Health,
     tasks: Tasks,
     http: JoinSet<usize>,
-    /// Ends the accept loop.
+    /// Ends the accept loops.
     close: CancellationToken,
     drain: Duration,
     wake: Wake,
@@ -53,32 +55,40 @@ pub struct Program {
 }
 
 impl Program {
-    /// Starts everything. Needs a tokio runtime; returns once the port is bound.
+    /// Starts everything. Needs a tokio runtime; returns once the ports are bound.
     ///
     /// # Errors
-    /// The port cannot be bound, or a part cannot be built; one sentence.
+    /// A port cannot be bound, or a part cannot be built; one sentence.
     pub async fn start(config: Config, env: &Environment, limits: Limits) -> anyhow::Result<Self> {
-        let listener = address::listen(&config.listen_addr).await?;
+        let listener = address::listen(&config.listen_addr, "--listen-addr").await?;
         let mut tables = JobTables::new(config.filter);
         tables.replace(Origin::File, config.jobs.clone());
         let jobs = tables.subscribe();
         let mut build = Build::new(config, env)?;
+        let https = Https::open(&build.config.https, &build.metrics).await?;
 
         let status = Arc::new(ta_discovery::Status::default());
         let sources = sources(&status, env);
+        let https = https.map(|https| https.start(sources.watcher.clone(), &mut build.tasks));
         let collectors = build.collectors(sources.watcher.clone());
         let store = TargetStore::new();
         let inputs = Inputs { jobs: jobs.clone(), collectors };
         let (snapshots, steps) = build.engine(limits, &store, inputs.clone())?;
         build.discovery(&store, sources, status.clone(), jobs);
         build.startup(snapshots.clone(), inputs, steps);
-        build.serve(listener, snapshots, status, tables)
+        build.serve(listener, https, snapshots, status, tables)
     }
 
     /// Where HTTP listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where HTTPS listens, if it does.
+    #[must_use]
+    pub fn https_address(&self) -> Option<SocketAddr> {
+        self.https_address
     }
 
     /// Runs until `shutdown` completes, then drains: not ready, but answering, for `http.drain`; then no new connections
@@ -232,6 +242,7 @@ impl Build {
     fn serve(
         self,
         listener: TcpListener,
+        https: Option<(TcpListener, http::Tls)>,
         snapshots: SnapshotCell,
         status: Arc<ta_discovery::Status>,
         tables: JobTables,
@@ -247,10 +258,28 @@ impl Build {
         };
         let close = CancellationToken::new();
         let limits = http::Limits { idle: config.http.idle_timeout, drain: IN_FLIGHT, ..http::Limits::default() };
+        let router = http::Router::new(state);
         let mut http = JoinSet::new();
-        http.spawn(http::serve(listener, http::Router::new(state), limits, close.clone().cancelled_owned()));
+        http.spawn(http::serve(listener, router.clone(), limits, close.clone().cancelled_owned()));
         tracing::info!(%address, "listening");
-        Ok(Program { address, health, tasks, http, close, drain: config.http.drain, wake, _tables: tables })
+        let mut https_address = None;
+        if let Some((listener, tls)) = https {
+            let address = listener.local_addr().context("cannot tell the address listened on")?;
+            http.spawn(http::serve_tls(listener, tls, router, limits, close.clone().cancelled_owned()));
+            tracing::info!(%address, "listening for HTTPS");
+            https_address = Some(address);
+        }
+        Ok(Program {
+            address,
+            https_address,
+            health,
+            tasks,
+            http,
+            close,
+            drain: config.http.drain,
+            wake,
+            _tables: tables,
+        })
     }
 }
 

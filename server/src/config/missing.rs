@@ -18,9 +18,6 @@ impl Config {
                     .to_owned(),
             );
         }
-        if self.https.enabled {
-            missing.push("https.enabled: this build does not serve HTTPS yet; only HTTP on listen_addr".to_owned());
-        }
         if self.collectors == CollectorSource::Kubernetes {
             missing.push(
                 "collector_selector: this build does not find collector pods in Kubernetes yet; name the fleet with \

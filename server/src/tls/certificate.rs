@@ -186,7 +186,9 @@ impl BasicConstraints {
             None => None,
             // not negative, and no more than any chain can be long; written without needless zeros
             Some([byte @ 0..=0x7f]) => Some(u64::from(*byte)),
-            Some(digits @ [first, second, ..]) if digits.len() <= 8 && (*first > 0 || *second > 0x7f) && *first <= 0x7f => {
+            Some(digits @ [first, second, ..])
+                if digits.len() <= 8 && (*first > 0 || *second > 0x7f) && *first <= 0x7f =>
+            {
                 Some(digits.iter().fold(0, |number, digit| number << 8 | u64::from(*digit)))
             }
             Some(_) => return Err(parts.malformed()),

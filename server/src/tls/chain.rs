@@ -164,9 +164,9 @@ impl<'a> Search<'a> {
 /// Go: `alreadyInChain`. CAs that have signed each other would make circles.
 fn is_in(candidate: &Certificate, chain: &[&Certificate]) -> bool {
     let names = |one: &Certificate| one.alternative_names.as_ref().map(|(encoded, _)| encoded.clone());
-    chain.iter().any(|one| {
-        one.subject == candidate.subject && one.spki == candidate.spki && names(one) == names(candidate)
-    })
+    chain
+        .iter()
+        .any(|one| one.subject == candidate.subject && one.spki == candidate.spki && names(one) == names(candidate))
 }
 
 /// What is asked of a chain as a whole, from client to root.

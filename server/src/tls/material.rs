@@ -34,7 +34,9 @@ pub(crate) enum MaterialError {
     NoAuthority { path: String },
     #[error("https.tls_cert_file_path {path}: {reason}; want PEM (BEGIN CERTIFICATE), the server's own first")]
     BadCertificate { path: String, reason: &'static str },
-    #[error("https.tls_key_file_path {path}: no private key that can be used; want unencrypted PEM (PKCS#1, PKCS#8 or SEC1)")]
+    #[error(
+        "https.tls_key_file_path {path}: no private key that can be used; want unencrypted PEM (PKCS#1, PKCS#8 or SEC1)"
+    )]
     BadKey { path: String },
     /// While both are being replaced it is normal.
     #[error("https.tls_key_file_path {path}: the key does not belong to the certificate of https.tls_cert_file_path")]
@@ -62,6 +64,12 @@ impl<const FILES: usize> Seen<FILES> {
 }
 
 impl Files {
+    /// Whether a server could be made of them now.
+    pub(crate) fn check(&self) -> Result<(), MaterialError> {
+        self.pair(&self.see_pair()?)?;
+        self.trust(&self.see_trust()?).map(drop)
+    }
+
     /// The directories to watch.
     pub(super) fn directories(&self) -> impl Iterator<Item = PathBuf> {
         [&self.ca, &self.certificate, &self.key].into_iter().map(|path| match path.parent() {
@@ -71,7 +79,10 @@ impl Files {
     }
 
     pub(super) fn see_pair(&self) -> Result<Seen<2>, MaterialError> {
-        Ok(Seen::new([read("https.tls_cert_file_path", &self.certificate)?, read("https.tls_key_file_path", &self.key)?]))
+        Ok(Seen::new([
+            read("https.tls_cert_file_path", &self.certificate)?,
+            read("https.tls_key_file_path", &self.key)?,
+        ]))
     }
 
     pub(super) fn see_trust(&self) -> Result<Seen<1>, MaterialError> {

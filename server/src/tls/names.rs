@@ -107,7 +107,7 @@ impl Constraints {
         names.iter().try_for_each(|name| self.check_one(&Subject::of(name)?, name))
     }
 
-    fn check_one(&self, subject: &Subject, name: &Name) -> Result<(), String> {
+    fn check_one(&self, subject: &Subject<'_>, name: &Name) -> Result<(), String> {
         let mut permitted = self.permitted.iter().filter(|subtree| subtree.is_about(subject)).peekable();
         if permitted.peek().is_some() && !permitted.any(|subtree| subtree.holds(subject, Rule::Permit)) {
             return Err(format!("{name:?} is not among the names its CA may issue for"));

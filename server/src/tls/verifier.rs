@@ -50,7 +50,8 @@ impl ClientTrust {
     /// Why there is none.
     pub fn verify(&self, client: &[u8], intermediates: &[&[u8]], now: u64) -> Result<(), Rejection> {
         let client = Certificate::parse(client)?;
-        let intermediates: Vec<_> = intermediates.iter().map(|der| Certificate::parse(der)).collect::<Result<_, _>>()?;
+        let intermediates: Vec<_> =
+            intermediates.iter().map(|der| Certificate::parse(der)).collect::<Result<_, _>>()?;
         let now = i64::try_from(now).unwrap_or(i64::MAX);
         chain::verify(&client, &intermediates, &self.roots, &self.algorithms, now)
     }
