@@ -112,7 +112,8 @@ async fn old_versions_and_other_protocols_are_refused() {
         &[0],                              // session
         &[0, 4, 0xc0, 0x13, 0xc0, 0x14],   // suites
         &[1, 0],                           // compression
-        &[0, 8, 0, 10, 0, 4, 0, 2, 0, 23], // extensions: groups
+        &[0, 16, 0, 10, 0, 4, 0, 2, 0, 23], // extensions: groups,
+        &[0, 13, 0, 4, 0, 2, 4, 3],        // and signatures
     ]
     .concat();
     let message = [&[1, 0, 0, body.len() as u8][..], &body].concat();
