@@ -1,5 +1,6 @@
 //! Command line of the `loadgen` binary.
 
+mod cluster;
 mod collectors;
 mod output;
 mod scenario;
@@ -29,6 +30,10 @@ enum Command {
     /// Each polls /scrape_configs and, for every job, /jobs/<job>/targets, as the prometheusreceiver does: one connection
     /// and one poller per job, no jitter, the status of /scrape_configs ignored, http_sd answers judged strictly.
     Collectors(collectors::Args),
+    /// A simulated Kubernetes API server with a synthetic cluster in it; optionally churn, and measure an allocator.
+    ///
+    /// kubectl works with the kubeconfig it writes. Faults are set on the admin port: `curl $ADMIN` tells how.
+    Cluster(Box<cluster::Args>),
     /// Run a scripted scenario with an allocator command under test; exit 1 if an expectation is not met.
     Scenario(scenario::Args),
 }
@@ -41,6 +46,7 @@ pub async fn main() -> ExitCode {
     rlimit::increase_nofile_limit(u64::MAX).ok();
     let done = match Args::parse().command {
         Command::Targets(args) => targets::run(args).await.map(|()| true),
+        Command::Cluster(args) => cluster::run(*args).await,
         Command::Collectors(args) => collectors::run(args).await,
         Command::Scenario(args) => scenario::run(args).await,
     };

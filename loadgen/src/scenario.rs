@@ -8,5 +8,6 @@ mod balancer;
 mod file;
 mod run;
 
+pub(crate) use allocator::Instance;
 pub use file::{Bound, Feed, Rate, Scenario, ScenarioError, StepKind};
 pub use run::{RunOptions, run};

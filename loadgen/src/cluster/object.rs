@@ -1,6 +1,5 @@
 //! One version of an object, kept as the text that is served.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -89,8 +88,13 @@ impl TextWriter {
     }
 
     fn write(&mut self, name: &str, json: &str) {
-        let name = Value::String(name.to_owned());
-        write!(self.json, ",{name}:{json}").expect("writing to a String cannot fail");
+        self.json.push(',');
+        if name.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\')) {
+            self.json.extend(["\"", name, "\""]);
+        } else {
+            self.json.push_str(&Value::String(name.to_owned()).to_string());
+        }
+        self.json.extend([":", json]);
     }
 }
 

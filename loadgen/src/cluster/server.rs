@@ -250,7 +250,6 @@ impl SimulatedCluster {
         self.shared.listen(true).await;
     }
 
-    /// Serves until the process is asked to end.
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }

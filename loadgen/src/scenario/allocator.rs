@@ -22,7 +22,7 @@ const LOG_TAIL: usize = 2000;
 
 /// One instance: its address stays, its process comes and goes.
 #[derive(Debug)]
-pub(super) struct Instance {
+pub(crate) struct Instance {
     number: usize,
     address: SocketAddr,
     command: Vec<String>,
@@ -32,7 +32,7 @@ pub(super) struct Instance {
 
 impl Instance {
     /// Reserves a port and fills the command's `{config}` and `{listen}`.
-    pub(super) fn new(number: usize, command: &str, config: &Path, directory: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn new(number: usize, command: &str, config: &Path, directory: &Path) -> anyhow::Result<Self> {
         // free again when the listener is dropped, and not given out by the kernel again soon
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let fill = |word: String| {
@@ -46,12 +46,12 @@ impl Instance {
         Ok(Instance { number, address, command, log, child: None })
     }
 
-    pub(super) fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Starts the process; gives its process id.
-    pub(super) fn start(&mut self) -> anyhow::Result<u32> {
+    pub(crate) fn start(&mut self) -> anyhow::Result<u32> {
         if self.child.is_some() {
             bail!("allocator {} runs already", self.number);
         }
@@ -70,7 +70,7 @@ impl Instance {
     }
 
     /// Waits for `/readyz` to answer 200.
-    pub(super) async fn ready(&mut self, limit: Duration) -> anyhow::Result<()> {
+    pub(crate) async fn ready(&mut self, limit: Duration) -> anyhow::Result<()> {
         let start = Instant::now();
         loop {
             if is_ready(self.address).await {
@@ -92,7 +92,7 @@ impl Instance {
     }
 
     /// SIGKILL.
-    pub(super) async fn kill(&mut self) -> anyhow::Result<()> {
+    pub(crate) async fn kill(&mut self) -> anyhow::Result<()> {
         let mut child = self.child.take().ok_or_else(|| anyhow!("allocator {} does not run", self.number))?;
         child.kill().await?;
         Ok(())
