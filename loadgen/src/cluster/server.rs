@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::admin;
 use super::counts::{Counts, RequestCounts};
@@ -43,19 +43,13 @@ pub(crate) struct Shared {
     pub(crate) listening: watch::Sender<bool>,
 }
 
-/// A simulated API server on 127.0.0.1, until dropped.
-#[derive(Debug)]
+/// A simulated API server on 127.0.0.1, until the last clone is dropped.
+#[derive(Debug, Clone)]
 pub struct SimulatedCluster {
     shared: Arc<Shared>,
     address: SocketAddr,
     admin: SocketAddr,
-    stop: CancellationToken,
-}
-
-impl Drop for SimulatedCluster {
-    fn drop(&mut self) {
-        self.stop.cancel();
-    }
+    _stop: Arc<DropGuard>,
 }
 
 impl SimulatedCluster {
@@ -77,7 +71,8 @@ impl SimulatedCluster {
             settings,
         });
         let stop = CancellationToken::new();
-        let cluster = SimulatedCluster { shared: shared.clone(), address, admin, stop: stop.clone() };
+        let _stop = Arc::new(stop.clone().drop_guard());
+        let cluster = SimulatedCluster { shared: shared.clone(), address, admin, _stop };
         cluster.install_crds();
         tokio::spawn(http::listen(listener, shared.clone(), stop.clone()));
         tokio::spawn(admin::listen(admin_listener, shared, stop));

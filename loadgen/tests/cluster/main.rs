@@ -6,6 +6,7 @@ mod client;
 mod faults;
 mod kubectl;
 mod lists;
+mod measure;
 mod watches;
 mod writes;
 
