@@ -64,9 +64,10 @@ pub(super) struct Args {
     /// Changes followed at once until they are served.
     #[arg(long, default_value_t = 2)]
     probes: usize,
-    /// Time between looks at what is served for each.
-    #[arg(long, value_parser = parse_flag, default_value = "20ms")]
-    probe_every: Duration,
+    /// Time between looks at what is served for each; default: 20ms, but 100ms for edits of monitors, which show in the
+    /// one long answer of /scrape_configs.
+    #[arg(long, value_parser = parse_flag)]
+    probe_every: Option<Duration>,
     /// Exit with 1 if the allocator was not ready in this time.
     #[arg(long, value_parser = parse_flag, value_name = "TIME")]
     max_ready: Option<Duration>,
@@ -176,6 +177,7 @@ impl Args {
         for kind in &self.server.without {
             server = server.without(kind);
         }
+        let usual = if self.churn == Some(ClusterChurnKind::MonitorEdits) { 100 } else { 20 };
         Ok(RunOptions {
             server,
             population: self.population(),
@@ -189,7 +191,7 @@ impl Args {
             rate: self.rate,
             duration: self.duration,
             probes: self.probes,
-            probe_every: self.probe_every,
+            probe_every: self.probe_every.unwrap_or(Duration::from_millis(usual)),
         })
     }
 

@@ -11,14 +11,9 @@ use super::population::{Population, collector_labels};
 pub fn allocator_config(population: &Population, kubeconfig: &Path, strategy: &str) -> String {
     let options = population.options();
     let kubeconfig = kubeconfig.to_string_lossy();
-    let jobs: Vec<Value> = match options.jobs {
-        0 => Vec::new(),
-        _ => population
-            .jobs()
-            .iter()
-            .map(|(name, namespace, component)| job(name, namespace, component, &kubeconfig))
-            .collect(),
-    };
+    let jobs = population.jobs().into_iter().take(options.jobs as usize);
+    let jobs: Vec<Value> =
+        jobs.map(|(name, namespace, component)| job(&name, &namespace, &component, &kubeconfig)).collect();
     let config = json!({
         "allocation_strategy": strategy,
         "filter_strategy": "relabel-config",

@@ -160,7 +160,8 @@ impl Population {
         expected
     }
 
-    /// Names of the allocator's jobs, with namespace and component of each.
+    /// Names of the allocator's jobs, with namespace and component of each: those in its configuration, or those made from
+    /// as many ServiceMonitors, which are called the same.
     pub fn jobs(&self) -> Vec<(String, String, String)> {
         let namespaces = self.options.namespaces;
         (0..self.options.components())
@@ -168,7 +169,7 @@ impl Population {
             .map(|(namespace, component)| {
                 (job_name(namespace, component), shapes::namespace_name(namespace), shapes::component_name(component))
             })
-            .take(self.options.jobs as usize)
+            .take(self.options.jobs.max(self.options.monitors) as usize)
             .collect()
     }
 }

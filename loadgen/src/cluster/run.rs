@@ -182,7 +182,7 @@ pub async fn run(
         report.objects.insert(kind.plural.to_owned(), count);
         report.object_bytes += bytes;
     }
-    let expected = if options.population.jobs > 0 { stage.population.expected() } else { BTreeMap::new() };
+    let expected = stage.population.expected();
     report.targets = expected.values().sum();
     let begun = Instant::now();
     let (instance, pid) = start(stage, options, progress, begun, &mut report).await?;

@@ -23,6 +23,11 @@ pub(super) async fn answer(
     if request.method() != Method::POST {
         return Err(Failure::no_such_path());
     }
+    // typed clients may write protobuf, and know from this answer that it is not taken
+    let content_type = request.headers().get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    if content_type.is_some_and(|content_type| !content_type.contains("json")) {
+        return Err(Failure::new(415, "UnsupportedMediaType", "the body of the request was in an unknown format"));
+    }
     let body = request.into_body().collect().await.map_err(|error| Failure::bad_request(error.to_string()))?;
     let mut value: Value =
         serde_json::from_slice(&body.to_bytes()).map_err(|error| Failure::bad_request(error.to_string()))?;

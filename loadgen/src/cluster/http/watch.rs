@@ -54,7 +54,8 @@ pub(super) fn answer(
         }
         start = Start::TooOld(too_old);
     }
-    let timeout = options.timeout_seconds.map_or(shared.settings.watch_timeout, Duration::from_secs);
+    let asked = options.timeout_seconds.filter(|seconds| *seconds > 0);
+    let timeout = asked.map_or(shared.settings.watch_timeout, Duration::from_secs);
     let (response, pipe) = piped(place, Verbs::Watch, shared.clone());
     let watch = Watch {
         filter,
