@@ -1,6 +1,5 @@
 //! An API server that does exactly what a test tells it, in process and without a socket, so that clocks can be paused.
 #![allow(clippy::unwrap_used)] // helpers of tests count as no tests to clippy
-
 #![allow(dead_code, unreachable_pub)] // every test file uses another part
 
 use std::collections::BTreeMap;
