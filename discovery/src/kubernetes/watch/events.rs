@@ -1,5 +1,6 @@
 //! Reads the events of a watch, line by line.
 
+use memchr::memchr;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -37,7 +38,7 @@ impl Lines {
     pub(super) fn take(&mut self, mut line: impl FnMut(&[u8]) -> Result<(), Failure>) -> Result<(), Failure> {
         let mut from = 0;
         let mut result = Ok(());
-        while let Some(length) = self.buffer[self.searched..].iter().position(|byte| *byte == b'\n') {
+        while let Some(length) = memchr(b'\n', &self.buffer[self.searched..]) {
             let end = self.searched + length;
             let text = self.buffer[from..end].trim_ascii();
             (from, self.searched) = (end + 1, end + 1);

@@ -3,6 +3,7 @@
 //! A list of 200,000 pods is close to a gigabyte of JSON, and API servers that answer from their cache ignore page
 //! sizes. So nothing waits for the end of it: what is held is one object at a time, and the text around them.
 
+use memchr::memchr2;
 use serde::Deserialize;
 
 /// No object is longer: etcd takes 1.5 MiB, the JSON of which is at most a few times that.
@@ -50,50 +51,42 @@ impl ListReader {
     pub(super) fn push(&mut self, text: &[u8], mut object: impl FnMut(&[u8])) -> Result<(), String> {
         // where what goes to one place begins in `text`
         let mut from = 0;
-        for (index, byte) in text.iter().enumerate() {
-            if self.in_string {
-                match byte {
-                    _ if self.escaped => self.escaped = false,
-                    b'\\' => self.escaped = true,
-                    b'"' => self.in_string = false,
-                    _ => {}
-                }
-                continue;
-            }
-            match byte {
+        let mut index = 0;
+        while let Some(next) = self.next_mark(text, index) {
+            index = next + 1;
+            match text[next] {
                 b'"' => {
                     self.in_string = true;
                     if self.at == At::Envelope && self.depth == LIST {
-                        self.key = self.envelope.len() + index - from;
+                        self.key = self.envelope.len() + next - from;
                     }
                 }
-                b'{' | b'[' => {
-                    if self.at == At::Items && *byte == b'{' && self.depth == ITEMS {
-                        from = index;
+                open @ (b'{' | b'[') => {
+                    if self.at == At::Items && open == b'{' && self.depth == ITEMS {
+                        from = next;
                         self.at = At::Object;
                     }
                     self.depth += 1;
-                    if self.at == At::Envelope && *byte == b'[' && self.depth == ITEMS {
-                        self.envelope.extend_from_slice(&text[from..=index]);
-                        from = index + 1;
+                    if self.at == At::Envelope && open == b'[' && self.depth == ITEMS {
+                        self.envelope.extend_from_slice(&text[from..=next]);
+                        from = next + 1;
                         if self.is_items() {
                             self.at = At::Items;
                         }
                     }
                 }
-                b'}' | b']' => {
+                _ => {
                     self.depth = self.depth.checked_sub(1).ok_or("the list has more closing brackets than opening")?;
                     if self.at == At::Object && self.depth == ITEMS {
-                        self.object.extend_from_slice(&text[from..=index]);
+                        self.object.extend_from_slice(&text[from..=next]);
                         object(&self.object);
                         self.object.clear();
                         self.at = At::Items;
                     } else if self.at == At::Items && self.depth == LIST {
-                        from = index;
+                        from = next;
                         self.at = At::Envelope;
                     }
                 }
-                _ => {}
             }
         }
         match self.at {
@@ -105,6 +98,25 @@ impl ListReader {
             return Err(format!("the list has an object of more than {} MiB", LONGEST_OBJECT >> 20));
         }
         Ok(())
+    }
+
+    /// Where the next bracket is, or the next quote that begins a string; both outside of strings.
+    fn next_mark(&mut self, text: &[u8], mut index: usize) -> Option<usize> {
+        while self.in_string {
+            if index == text.len() {
+                return None; // what is escaped may come with the next part
+            }
+            if std::mem::take(&mut self.escaped) {
+                index += 1;
+            }
+            index += 1 + memchr2(b'"', b'\\', &text[index..])?;
+            match text[index - 1] {
+                b'"' => self.in_string = false,
+                _ => self.escaped = true,
+            }
+        }
+        let is_mark = |byte: &u8| matches!(byte, b'"' | b'{' | b'[' | b'}' | b']');
+        text[index..].iter().position(is_mark).map(|length| index + length)
     }
 
     /// The list has ended.
