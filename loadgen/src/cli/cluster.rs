@@ -99,6 +99,9 @@ struct Sizes {
     /// Collector pods.
     #[arg(long)]
     collectors: Option<u32>,
+    /// The last so many collectors are not ready.
+    #[arg(long, default_value_t = 0)]
+    unready_collectors: u32,
     /// Collectors as of a DaemonSet.
     #[arg(long)]
     daemon_set: bool,
@@ -209,6 +212,7 @@ impl Args {
             pods: sizes.pods.unwrap_or(preset.pods),
             jobs: sizes.jobs.unwrap_or(preset.jobs),
             collectors: sizes.collectors.unwrap_or(preset.collectors),
+            unready_collectors: sizes.unready_collectors,
             daemon_set: sizes.daemon_set,
             collector_namespace: sizes.collector_namespace.clone().unwrap_or(preset.collector_namespace),
             endpoints: sizes.endpoints,

@@ -15,6 +15,8 @@ pub struct PopulationOptions {
     pub jobs: u32,
     /// Collector pods.
     pub collectors: u32,
+    /// The last so many of them are not ready.
+    pub unready_collectors: u32,
     /// Collectors as of a DaemonSet (one on each of the first nodes) instead of a StatefulSet.
     pub daemon_set: bool,
     /// Where the collectors live.
@@ -71,6 +73,7 @@ impl PopulationOptions {
             pods: 200,
             jobs: 10,
             collectors: 3,
+            unready_collectors: 0,
             daemon_set: false,
             collector_namespace: "observability".to_owned(),
             endpoints: false,

@@ -326,13 +326,23 @@ impl Population {
         let mut spec = self.pod_spec("otc-container", 0);
         spec["nodeName"] = node_name(node).into();
         let owner = if daemon { "DaemonSet" } else { "StatefulSet" };
+        let mut status = self.running("otc-container", state);
+        if collector >= self.options.collectors.saturating_sub(self.options.unready_collectors) {
+            for kind in ["Ready", "ContainersReady"] {
+                let conditions = status["conditions"].as_array_mut().into_iter().flatten();
+                conditions
+                    .filter(|condition| condition["type"] == kind)
+                    .for_each(|condition| condition["status"] = "False".into());
+            }
+            status["containerStatuses"][0]["ready"] = false.into();
+        }
         json!({
             "metadata": {"name": name, "generateName": "otel-collector-", "namespace": self.options.collector_namespace,
                 "uid": uid(&name), "creationTimestamp": self.created, "labels": labels,
                 "ownerReferences": [{"apiVersion": "apps/v1", "kind": owner, "name": "otel-collector",
                     "uid": uid(owner), "controller": true, "blockOwnerDeletion": true}]},
             "spec": spec,
-            "status": self.running("otc-container", state),
+            "status": status,
         })
     }
 

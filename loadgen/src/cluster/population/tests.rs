@@ -61,6 +61,23 @@ async fn sizes_are_those_asked_for() {
 }
 
 #[tokio::test]
+async fn collectors_are_those_of_the_operator() {
+    for daemon_set in [false, true] {
+        let options = PopulationOptions { daemon_set, unready_collectors: 1, ..PopulationOptions::small() };
+        let (cluster, _) = mk_cluster(options).await;
+        let pods = cluster.list("pods");
+        let label = "/metadata/labels/app.kubernetes.io~1component";
+        let collectors: Vec<&Value> = pods.iter().filter(|pod| text(pod, label) == "opentelemetry-collector").collect();
+        let ready = |pod: &&&Value| pod["status"]["conditions"][1]["status"] == "True";
+        assert_eq!((collectors.len(), collectors.iter().filter(ready).count()), (3, 2));
+        let nodes: HashSet<&str> = collectors.iter().map(|pod| text(pod, "/spec/nodeName")).collect();
+        assert_eq!(nodes.len(), 3, "each on its own node");
+        let owner = if daemon_set { "DaemonSet" } else { "StatefulSet" };
+        assert!(collectors.iter().all(|pod| text(pod, "/metadata/ownerReferences/0/kind") == owner));
+    }
+}
+
+#[tokio::test]
 async fn equal_seeds_give_equal_clusters() {
     let names = async |seed| {
         let (cluster, _) = mk_cluster(PopulationOptions { seed, ..PopulationOptions::small() }).await;
