@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use crate::labels::NameScheme;
 use crate::relabel::{Action, RawRule, Rule};
-use crate::scrape_config::{ScrapeConfig, render_all};
+use crate::scrape_config::{ScrapeConfig, join_jobs, render_job};
 use crate::secret::Secrets;
 
 /// Where a job was written.
@@ -33,9 +33,23 @@ pub struct Job {
     config: Arc<ScrapeConfig>,
     origin: Origin,
     plan: RelabelPlan,
+    masked: Arc<str>,
+    /// The same as `masked` if there is nothing to mask.
+    revealed: Arc<str>,
 }
 
 impl Job {
+    fn new(config: Arc<ScrapeConfig>, origin: Origin, filter: FilterStrategy) -> Self {
+        let plan = match filter {
+            FilterStrategy::RelabelConfig => RelabelPlan::filtering(&config),
+            FilterStrategy::None => RelabelPlan::default(),
+        };
+        let masked: Arc<str> = render_job(&config, Secrets::Masked).into();
+        let revealed = render_job(&config, Secrets::Revealed);
+        let revealed = if *revealed == *masked { masked.clone() } else { revealed.into() };
+        Self { name: config.job_name.as_str().into(), config, origin, plan, masked, revealed }
+    }
+
     /// The job's name.
     #[must_use]
     pub fn name(&self) -> &Arc<str> {
@@ -128,27 +142,44 @@ impl JobTable {
     /// A table of `configs`, whose names are unique. Of two equal names the first stays.
     #[must_use]
     pub fn new(number: u64, configs: Vec<(Arc<ScrapeConfig>, Origin)>, filter: FilterStrategy) -> Self {
-        let mut jobs: Vec<Arc<Job>> = configs
-            .into_iter()
-            .map(|(config, origin)| {
-                let plan = match filter {
-                    FilterStrategy::RelabelConfig => RelabelPlan::filtering(&config),
-                    FilterStrategy::None => RelabelPlan::default(),
-                };
-                Arc::new(Job { name: config.job_name.as_str().into(), config, origin, plan })
-            })
-            .collect();
+        Self { filter, ..Self::empty() }.followed_by(number, configs)
+    }
+
+    /// The table that `configs` make, with everything of this one that they leave as it is: of thousands of jobs only
+    /// those that changed are planned and rendered anew.
+    #[must_use]
+    pub fn followed_by(&self, number: u64, configs: Vec<(Arc<ScrapeConfig>, Origin)>) -> Self {
+        let kept = |config: &Arc<ScrapeConfig>, origin: Origin| {
+            let job = self.job(&config.job_name).filter(|job| job.origin == origin)?;
+            (Arc::ptr_eq(&job.config, config) || job.config == *config).then(|| job.clone())
+        };
+        let make =
+            |(config, origin)| kept(&config, origin).unwrap_or_else(|| Arc::new(Job::new(config, origin, self.filter)));
+        let mut jobs: Vec<Arc<Job>> = configs.into_iter().map(make).collect();
         jobs.sort_by(|a, b| a.name.cmp(&b.name));
         jobs.dedup_by(|later, first| later.name == first.name);
-        let render = |secrets| render_all(jobs.iter().map(|job| &**job.config()), secrets).into();
-        let (masked, revealed) = (render(Secrets::Masked), render(Secrets::Revealed));
+        Self::of(number, jobs, self.filter)
+    }
+
+    /// This table without the jobs that `keep` does not like.
+    #[must_use]
+    pub fn restricted(&self, number: u64, keep: impl Fn(&Job) -> bool) -> Self {
+        Self::of(number, self.jobs.iter().filter(|job| keep(job)).cloned().collect(), self.filter)
+    }
+
+    fn of(number: u64, jobs: Vec<Arc<Job>>, filter: FilterStrategy) -> Self {
+        let members =
+            |text: fn(&Job) -> &str| -> Arc<str> { join_jobs(jobs.iter().map(|job| (&*job.name, text(job)))).into() };
+        let masked = members(|job| &job.masked);
+        let has_secrets = jobs.iter().any(|job| !Arc::ptr_eq(&job.masked, &job.revealed));
+        let revealed = if has_secrets { members(|job| &job.revealed) } else { masked.clone() };
         Self { number, jobs: jobs.into(), filter, masked, revealed }
     }
 
     /// A table without jobs.
     #[must_use]
     pub fn empty() -> Self {
-        Self::new(0, Vec::new(), FilterStrategy::default())
+        Self::of(0, Vec::new(), FilterStrategy::default())
     }
 
     /// Counts the tables of this process.
@@ -184,13 +215,13 @@ impl JobTable {
     /// Whether any job carries a secret.
     #[must_use]
     pub fn has_secrets(&self) -> bool {
-        self.masked != self.revealed
+        !Arc::ptr_eq(&self.masked, &self.revealed)
     }
 
     /// Whether `other` says the same, numbers apart.
     #[must_use]
     pub fn same_as(&self, other: &Self) -> bool {
-        let same = |(a, b): (&Arc<Job>, &Arc<Job>)| a.config == b.config && a.origin == b.origin;
+        let same = |(a, b): (&Arc<Job>, &Arc<Job>)| Arc::ptr_eq(a, b) || (a.config == b.config && a.origin == b.origin);
         self.filter == other.filter
             && self.jobs.len() == other.jobs.len()
             && self.jobs.iter().zip(&other.jobs).all(same)

@@ -20,5 +20,6 @@ pub use global::GlobalConfig;
 pub use groups::{GroupsError, decode_groups_json, decode_groups_yaml};
 pub(crate) use http_client::read_http_client;
 pub use mechanisms::UNSUPPORTED_SD_KEYS;
+pub(crate) use render::join_jobs;
 pub use render::{render_all, render_job};
 pub use types::*;

@@ -13,8 +13,8 @@ pub struct Service {
     pub namespace: String,
     pub name: String,
     pub labels: BTreeMap<String, String>,
-    /// Empty: it has no pods of its own.
-    pub selector: BTreeMap<String, String>,
+    /// `None`: not known. Empty: it has no pods of its own.
+    pub selector: Option<BTreeMap<String, String>>,
     pub ports: Vec<ServicePort>,
 }
 
@@ -64,10 +64,10 @@ pub(crate) fn decode<T>(
 impl Service {
     pub(crate) fn read(fields: &mut Fields<'_, '_>, metadata: Metadata) -> Self {
         let Metadata { namespace, name, labels } = metadata;
-        let mut service = Self { namespace, name, labels, ..Self::default() };
+        let mut service = Self { namespace, name, labels, selector: Some(BTreeMap::new()), ..Self::default() };
         read_some(fields, "spec", |decoder, node| {
             decoder.fields(node, |fields| {
-                fields.set("selector", &mut service.selector);
+                service.selector = Some(fields.get("selector").unwrap_or_default());
                 let ports = read_some(fields, "ports", |decoder, node| decoder.list(node, read_service_port));
                 service.ports = ports.unwrap_or_default();
             })

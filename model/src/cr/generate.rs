@@ -72,6 +72,9 @@ pub enum Cause {
 }
 
 impl Cause {
+    pub const ALL: [Self; 5] =
+        [Self::Unreadable, Self::Invalid, Self::MissingReference, Self::Unsupported, Self::DuplicateJob];
+
     /// Lower case, with underscores: a label value.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

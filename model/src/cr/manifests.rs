@@ -160,6 +160,15 @@ impl Objects {
     }
 }
 
+/// The keys of a Secret or ConfigMap that the API server sent.
+///
+/// # Errors
+/// It is none, with its place and without any value.
+pub fn values_of(kind: ValueKind, object: &serde_json::Value) -> Result<BTreeMap<String, Secret>, String> {
+    cluster::decode(&Node::from(object), |fields, _| read_values(fields, kind))
+        .map_err(|problems| problems.iter().map(placed).collect::<Vec<_>>().join("; "))
+}
+
 fn default_namespace(namespace: &mut String) {
     if namespace.is_empty() {
         Objects::DEFAULT_NAMESPACE.clone_into(namespace);

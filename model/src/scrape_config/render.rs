@@ -33,6 +33,13 @@ pub fn render_all<'a>(jobs: impl IntoIterator<Item = &'a ScrapeConfig>, secrets:
     out
 }
 
+/// [`render_all`] of jobs that are rendered already, by name.
+pub(crate) fn join_jobs<'a>(jobs: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let mut out = String::new();
+    write_members(&mut out, jobs, |out, text| out.push_str(text));
+    out
+}
+
 /// How much of a config is visible.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Shown {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::cluster::{ContainerPort, Pod, Service};
-use super::super::objects::Objects;
+use super::super::objects::{Coverage, Objects};
 use super::super::selector::LabelSelector;
 use super::super::types::{
     Endpoint, MonitorCommon, ObjectId, PodMonitor, Probe, ScrapeConfigSpec, ServiceMonitor, TargetPort,
@@ -16,17 +16,20 @@ const SHOWN: usize = 5;
 impl Explanation {
     pub(super) fn services(&mut self, id: &ObjectId, monitor: &ServiceMonitor, objects: &Objects) {
         let all: Vec<Candidate<'_>> = objects.services.values().map(Candidate::of_service).collect();
-        let Some(found) = self.matching(id, "Service", &monitor.common, &all) else { return };
+        let Some(found) = self.matching(id, "Service", &monitor.common, &all, &objects.services_known) else { return };
         let services: Vec<&Service> = objects
             .services
             .values()
             .filter(|service| found.contains(&(service.namespace.as_str(), service.name.as_str())))
             .collect();
         let pods = pods_behind(&services, objects);
+        let namespaces: Vec<String> = services.iter().map(|service| service.namespace.clone()).collect();
+        let has_selectors = services.iter().all(|service| service.selector.is_some());
+        let known = has_selectors && !objects.pods.is_empty() && objects.pods_known.has(&namespaces);
         for (at, endpoint) in monitor.endpoints.iter().enumerate() {
-            self.service_port(&format!("endpoints[{at}]"), endpoint, &services, &pods, !objects.pods.is_empty());
+            self.service_port(&format!("endpoints[{at}]"), endpoint, &services, &pods, known);
         }
-        self.pods_behind(&services, &pods, !objects.pods.is_empty());
+        self.pods_behind(&services, &pods, known);
     }
 
     fn pods_behind(&mut self, services: &[&Service], pods: &[&Pod], known: bool) {
@@ -35,12 +38,12 @@ impl Explanation {
             self.add(QUESTION, Answer::Yes, listed(pods.iter().map(|pod| pod.full_name()).collect()));
         } else if !known {
             self.add(QUESTION, Answer::Unknown, "no pods are known");
-        } else if services.iter().any(|service| service.selector.is_empty()) {
+        } else if services.iter().any(|service| selector_of(service).is_empty()) {
             self.add(QUESTION, Answer::Unknown, "a Service without a selector gets its addresses from elsewhere");
         } else {
             let selectors = services.iter().map(|service| {
                 let selector: Vec<String> =
-                    service.selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
+                    selector_of(service).iter().map(|(key, value)| format!("{key}={value}")).collect();
                 format!("{}/{} selects {}", service.namespace, service.name, selector.join(","))
             });
             self.add(QUESTION, Answer::No, listed(selectors.collect()));
@@ -93,7 +96,7 @@ impl Explanation {
 
     pub(super) fn pods(&mut self, id: &ObjectId, monitor: &PodMonitor, objects: &Objects) {
         let all: Vec<Candidate<'_>> = objects.pods.values().map(Candidate::of_pod).collect();
-        let Some(found) = self.matching(id, "Pod", &monitor.common, &all) else { return };
+        let Some(found) = self.matching(id, "Pod", &monitor.common, &all, &objects.pods_known) else { return };
         let pods: Vec<&Pod> =
             objects.pods.values().filter(|pod| found.contains(&(pod.namespace.as_str(), pod.name.as_str()))).collect();
         for (at, endpoint) in monitor.endpoints.iter().enumerate() {
@@ -122,6 +125,7 @@ impl Explanation {
         kind: &str,
         common: &MonitorCommon,
         all: &[Candidate<'o>],
+        known: &Coverage,
     ) -> Option<BTreeSet<(&'o str, &'o str)>> {
         let namespaces = common.namespace_selector.namespaces(&id.namespace);
         let looked_at = |candidate: &&Candidate<'_>| {
@@ -140,7 +144,11 @@ impl Explanation {
             self.add(question, Answer::Yes, listed(found.iter().map(|candidate| candidate.full_name()).collect()));
             return Some(found.iter().map(|candidate| (candidate.namespace, candidate.name)).collect());
         }
-        if all.is_empty() {
+        if !known.has(&namespaces) {
+            self.add(question, Answer::Unknown, format!("not all {kind}s there are watched"));
+            return None;
+        }
+        if all.is_empty() && *known == Coverage::Unsaid {
             self.add(question, Answer::Unknown, format!("no {kind}s are known"));
             return None;
         }
@@ -243,11 +251,18 @@ impl std::fmt::Display for Wanted {
     }
 }
 
+/// Nothing, where it is not known.
+fn selector_of(service: &Service) -> &BTreeMap<String, String> {
+    static NONE: BTreeMap<String, String> = BTreeMap::new();
+    service.selector.as_ref().unwrap_or(&NONE)
+}
+
 /// The pods that the selectors of services pick.
 fn pods_behind<'o>(services: &[&Service], objects: &'o Objects) -> Vec<&'o Pod> {
     let picks = |service: &&Service, pod: &Pod| {
-        let selected = service.selector.iter().all(|(key, value)| pod.labels.get(key) == Some(value));
-        service.namespace == pod.namespace && !service.selector.is_empty() && selected
+        let selector = selector_of(service);
+        let selected = selector.iter().all(|(key, value)| pod.labels.get(key) == Some(value));
+        service.namespace == pod.namespace && !selector.is_empty() && selected
     };
     objects.pods.values().filter(|pod| services.iter().any(|service| picks(service, pod))).collect()
 }
