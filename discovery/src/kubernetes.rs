@@ -14,11 +14,13 @@
 //! costs no other one, and a re-list is applied as one change.
 
 mod client;
+mod get;
 mod object;
 mod resource;
 mod watch;
 
 pub use client::{Cluster, KubeError, KubeSettings, Kubernetes, ServiceAccount};
+pub(crate) use get::Unknown;
 pub use object::{Kind, ObjectKey};
 pub use resource::Resource;
 pub(crate) use watch::WatchNotes;

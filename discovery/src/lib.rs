@@ -21,6 +21,7 @@
 mod collectors;
 mod http_client;
 mod kubernetes;
+mod promcr;
 mod sink;
 mod source;
 mod status;
@@ -36,6 +37,7 @@ pub use kubernetes::{
     Cluster, Condition, Feed, Kind, KubeError, KubeSettings, Kubernetes, ObjectKey, Resource, Scope, ServiceAccount,
     Subscription, WatchSettings, WatchView, Watches,
 };
+pub use promcr::{ResourceJobs, ResourceOptions, ResourceReport, ResourceView, ResourceWatch, Resources};
 pub use sink::{GroupChange, GroupKey, GroupSink};
 pub use source::{
     Deliver, NamedGroup, ResolvConf, ResolvConfLoader, SourceError, SourceFuture, SourceSettings, Sources,
