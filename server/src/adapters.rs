@@ -4,43 +4,77 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use ta_discovery::{GroupChange, GroupSink, ProviderView, REFRESH_BUCKETS, Status};
+use ta_discovery::{
+    Condition, GroupChange, GroupSink, ProviderView, REFRESH_BUCKETS, ResourceView, ResourceWatch, Status,
+};
 use ta_engine::StoreWriter;
+use ta_model::cr::{Explanation, ObjectId};
+use tokio::sync::mpsc;
 
-use crate::http::{DiscoveryStatus, JobStatus, ProviderStatus, Refreshes, SdCounters, StatusSource};
+use crate::http::{
+    DiscoveryStatus, JobStatus, ProviderStatus, Refreshes, ResourceStatus, ResourceWatchStatus, SdCounters,
+    StatusSource,
+};
 
 // the same bounds on both sides, or the histogram lies
 const _: () = assert!(REFRESH_BUCKETS.len() == crate::http::REFRESH_BUCKETS.len());
 
 /// Discovery's sink is the engine's store.
 #[derive(Debug)]
-pub(crate) struct StoreSink(pub(crate) StoreWriter);
+pub(crate) struct StoreSink {
+    pub(crate) writer: StoreWriter,
+    /// Who else wants to know which jobs are synced.
+    pub(crate) synced: Option<mpsc::UnboundedSender<Arc<str>>>,
+}
 
 impl GroupSink for StoreSink {
     fn apply(&self, changes: Vec<GroupChange>) {
-        self.0.apply(changes);
+        self.writer.apply(changes);
     }
 
     fn synced(&self, job: &Arc<str>) {
-        self.0.synced(job);
+        self.writer.synced(job);
+        if let Some(synced) = &self.synced {
+            synced.send(job.clone()).ok(); // nobody listens any more: the process is ending
+        }
     }
 }
 
 /// What discovery says about itself, in the words of pages and metrics.
 #[derive(Debug)]
-pub(crate) struct Discovered(pub(crate) Arc<Status>);
+pub(crate) struct Discovered {
+    pub(crate) status: Arc<Status>,
+    pub(crate) resources: Option<ResourceView>,
+}
 
 impl StatusSource for Discovered {
     fn status(&self) -> DiscoveryStatus {
-        let jobs = self.0.jobs().into_iter();
+        let jobs = self.status.jobs().into_iter();
         DiscoveryStatus {
-            providers: self.0.providers().into_iter().map(provider).collect(),
+            providers: self.status.providers().into_iter().map(provider).collect(),
             jobs: jobs
                 .map(|(name, job)| JobStatus { name, targets: job.targets as u64, last_update: job.last_update })
                 .collect(),
-            files: self.0.file_mtimes(),
-            counters: counters(&self.0),
+            files: self.status.file_mtimes(),
+            counters: counters(&self.status),
         }
+    }
+
+    fn resources(&self) -> Option<ResourceStatus> {
+        let report = self.resources.as_ref()?.report();
+        Some(ResourceStatus {
+            objects: report.objects.clone(),
+            watches: report.watches.iter().map(resource_watch).collect(),
+            is_published: report.is_published,
+            generations: report.generations,
+            passes: report.passes,
+            took: report.took,
+            last_pass: report.last_pass,
+        })
+    }
+
+    fn explain(&self, ids: &[ObjectId]) -> Vec<Explanation> {
+        self.resources.as_ref().map(|resources| resources.explain(ids)).unwrap_or_default()
     }
 }
 
@@ -59,6 +93,21 @@ fn provider(view: ProviderView) -> ProviderStatus {
         last_error: view.last_error,
         refresh_failures: view.refresh_failures,
         refreshes: Refreshes { count: view.refreshes.count, sum: view.refreshes.sum, buckets: view.refreshes.buckets },
+    }
+}
+
+fn resource_watch(watch: &ResourceWatch) -> ResourceWatchStatus {
+    let problem = match &watch.condition {
+        Condition::Listing | Condition::Watching | Condition::Absent => String::new(),
+        Condition::Forbidden(why) | Condition::Failing(why) => why.clone(),
+    };
+    ResourceWatchStatus {
+        kind: watch.kind,
+        namespace: watch.namespace.clone(),
+        synced: watch.synced,
+        absent: watch.condition == Condition::Absent,
+        problem,
+        needed: watch.needed,
     }
 }
 

@@ -1,5 +1,6 @@
 //! `check`: what a configuration says, and what is wrong with it.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -76,8 +77,35 @@ fn describe(config: &Config, fleet: &CollectorSet, out: &mut dyn Write) -> io::R
         let node = if collector.node.is_empty() { "node unknown" } else { &collector.node };
         writeln!(out, "  {} ({node})", collector.name)?;
     }
+    describe_resources(config, out)?;
     writeln!(out, "jobs: {}", config.jobs.len())?;
     config.jobs.iter().try_for_each(|job| writeln!(out, "  {}", describe_job(job)))
+}
+
+/// Which prometheus-operator resources are looked at.
+fn describe_resources(config: &Config, out: &mut dyn Write) -> io::Result<()> {
+    let Ok(selection) = config.prometheus_cr.selection(&config.collector_namespace) else { return Ok(()) };
+    if !config.prometheus_cr.enabled {
+        return writeln!(out, "resources: not watched");
+    }
+    let names = |names: &BTreeSet<String>| names.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let namespaces = match (selection.allow_namespaces.is_empty(), selection.deny_namespaces.is_empty()) {
+        (false, _) => format!("in {}", names(&selection.allow_namespaces)),
+        (true, false) => format!("in all namespaces but {}", names(&selection.deny_namespaces)),
+        (true, true) => "in all namespaces".to_owned(),
+    };
+    writeln!(out, "resources: watched {namespaces}")?;
+    selection.kinds.iter().try_for_each(|(kind, selectors)| {
+        let own = match &selectors.own {
+            None => "none, as there is no selector",
+            Some(selector) if selector.is_empty() => "all",
+            Some(selector) => &selector.to_string(),
+        };
+        match selectors.namespace.as_ref().filter(|selector| !selector.is_empty()) {
+            None => writeln!(out, "  {}: {own}", kind.as_str()),
+            Some(namespace) => writeln!(out, "  {}: {own}; of namespaces {namespace}", kind.as_str()),
+        }
+    })
 }
 
 fn describe_job(job: &ScrapeConfig) -> String {

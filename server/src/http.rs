@@ -17,6 +17,7 @@ mod metrics;
 mod negotiate;
 mod pprof;
 mod query;
+mod resources;
 pub(crate) mod respond;
 mod route;
 mod scrape_configs;
@@ -36,6 +37,7 @@ use tower::Service;
 
 pub use body::Body;
 pub use connection::Tls;
+pub use resources::{ResourceStatus, ResourceWatchStatus};
 pub use serve::{BACKLOG, Limits, bind, serve, serve_tls};
 pub use status::{
     DiscoveryStatus, JobStatus, NoStatus, ProviderStatus, REFRESH_BUCKETS, Refreshes, SdCounters, StatusSource,

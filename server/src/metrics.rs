@@ -5,6 +5,7 @@
 
 mod families;
 mod name;
+mod resources;
 mod snapshot;
 mod status;
 mod tls;
@@ -230,6 +231,9 @@ impl Metrics {
         snapshot::collect(&mut families, snapshot, self.strategy().name());
         self.collect_own(&mut families);
         status::collect(&mut families, &status.status());
+        if let Some(resources) = status.resources() {
+            resources::collect(&mut families, &resources);
+        }
         let mut all = families.into_vec();
         all.extend(self.0.scoped.gather().into_iter().map(with_sorted_labels));
         all.extend(self.0.process.gather());

@@ -29,6 +29,8 @@ struct Progress {
     is_published: bool,
     /// The collector source delivered once.
     has_collectors: bool,
+    /// The jobs of resources are in the table, if there is anything to wait for.
+    has_resources: bool,
     /// Jobs whose discovery did not deliver yet.
     unsynced_jobs: usize,
 }
@@ -47,7 +49,7 @@ impl Progress {
             return Verdict::Wait(None); // nothing true can be said without a snapshot, whatever the caps
         }
         let jobs_done = self.unsynced_jobs == 0 || elapsed >= caps.job_cap;
-        if (jobs_done && self.has_collectors) || elapsed >= caps.cap {
+        if (jobs_done && self.has_collectors && self.has_resources) || elapsed >= caps.cap {
             return Verdict::Serve;
         }
         Verdict::Wait(Some(if jobs_done { caps.cap } else { caps.job_cap.min(caps.cap) }))
@@ -62,6 +64,8 @@ pub(crate) struct Startup {
     pub(crate) snapshots: SnapshotCell,
     pub(crate) jobs: watch::Receiver<Arc<JobTable>>,
     pub(crate) collectors: watch::Receiver<Option<CollectorSet>>,
+    /// Whether the jobs of resources are in the table; true from the start where none are watched.
+    pub(crate) resources: watch::Receiver<bool>,
     /// Changes after every step of the engine.
     pub(crate) steps: watch::Receiver<u64>,
 }
@@ -83,6 +87,8 @@ impl Startup {
             tokio::select! {
                 () = sleep_until(cap.map(|cap| begun + cap)) => {}
                 changed = self.steps.changed() => if changed.is_err() { return },
+                // its sender may be gone where nothing is watched: it has nothing to say then
+                Ok(()) = self.resources.changed() => {}
             }
         }
     }
@@ -95,6 +101,7 @@ impl Startup {
         Progress {
             is_published: is_current && snapshot.number() > 0,
             has_collectors: collectors.is_some(),
+            has_resources: *self.resources.borrow(),
             unsynced_jobs: snapshot.jobs().filter(|job| !job.synced()).count(),
         }
     }
@@ -110,6 +117,11 @@ impl Startup {
         );
         if !progress.has_collectors {
             tracing::warn!("no collectors known yet: every target is unassigned until their source delivers");
+        }
+        if !progress.has_resources {
+            tracing::warn!(
+                "prometheus-operator resources could not be listed yet: their jobs are missing until they are"
+            );
         }
         let unsynced: Vec<_> = snapshot.jobs().filter(|job| !job.synced()).map(|job| job.name().clone()).collect();
         if !unsynced.is_empty() {
@@ -137,7 +149,7 @@ mod tests {
     const CAPS: Readiness = Readiness { cap: Duration::from_secs(60), job_cap: Duration::from_secs(30) };
 
     fn mk_progress(is_published: bool, has_collectors: bool, unsynced_jobs: usize) -> Progress {
-        Progress { is_published, has_collectors, unsynced_jobs }
+        Progress { is_published, has_collectors, has_resources: true, unsynced_jobs }
     }
 
     fn verdict(progress: Progress, elapsed: u64) -> Verdict {
@@ -165,6 +177,13 @@ mod tests {
         assert_eq!(verdict(mk_progress(true, false, 0), 0), wait(60));
         assert_eq!(verdict(mk_progress(true, false, 1), 40), wait(60));
         assert_eq!(verdict(mk_progress(true, false, 1), 60), Verdict::Serve);
+    }
+
+    #[test]
+    fn waits_for_resources_up_to_the_cap() {
+        let progress = Progress { has_resources: false, ..mk_progress(true, true, 0) };
+        assert_eq!(verdict(progress, 0), wait(60));
+        assert_eq!(verdict(progress, 60), Verdict::Serve);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The composition root: builds everything, starts it, waits, shuts down. The only module that knows all crates.
 
+mod resources;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -51,7 +53,7 @@ pub struct Program {
     drain: Duration,
     wake: Wake,
     /// Keeps the job table's channel open.
-    _tables: JobTables,
+    _tables: Option<JobTables>,
 }
 
 impl Program {
@@ -62,8 +64,8 @@ impl Program {
     pub async fn start(config: Config, env: &Environment, limits: Limits) -> anyhow::Result<Self> {
         let listener = address::listen(&config.listen_addr, "--listen-addr").await?;
         let mut tables = JobTables::new(config.filter);
-        tables.replace(Origin::File, config.jobs.clone());
-        let jobs = tables.subscribe();
+        tables.replace(Origin::File, config.jobs.clone(), None);
+        let (jobs, all_jobs) = (tables.subscribe(), tables.subscribe_all());
         let mut build = Build::new(config, env)?;
         let https = Https::open(&build.config.https, &build.metrics).await?;
 
@@ -71,12 +73,15 @@ impl Program {
         let sources = sources(&status, env);
         let https = https.map(|https| https.start(sources.watcher.clone(), &mut build.tasks));
         let collectors = build.collectors(sources.watcher.clone());
+        let resources = build.resources(&sources.kubernetes, &status, tables)?;
         let store = TargetStore::new();
         let inputs = Inputs { jobs: jobs.clone(), collectors };
         let (snapshots, steps) = build.engine(limits, &store, inputs.clone())?;
-        build.discovery(&store, sources, status.clone(), jobs);
-        build.startup(snapshots.clone(), inputs, steps);
-        build.serve(listener, https, snapshots, status, tables)
+        let sink = StoreSink { writer: store.writer(), synced: resources.synced };
+        build.discovery(sink, sources, status.clone(), all_jobs);
+        build.startup(snapshots.clone(), inputs, steps, resources.merged);
+        let known = Discovered { status, resources: resources.view };
+        build.serve(listener, https, snapshots, known, resources.tables)
     }
 
     /// Where HTTP listens.
@@ -222,20 +227,26 @@ impl Build {
 
     fn discovery(
         &mut self,
-        store: &TargetStore,
+        sink: StoreSink,
         sources: StandardSources,
         status: Arc<ta_discovery::Status>,
         jobs: watch::Receiver<Arc<JobTable>>,
     ) {
-        let sink: Arc<dyn GroupSink> = Arc::new(StoreSink(store.writer()));
+        let sink: Arc<dyn GroupSink> = Arc::new(sink);
         let supervisor = Supervisor::new(sink, Arc::new(sources), status, BackOff::default());
         self.tasks.essential("discovery", supervisor.run(jobs, CancellationToken::new()));
     }
 
-    fn startup(&mut self, snapshots: SnapshotCell, inputs: Inputs, steps: watch::Receiver<u64>) {
+    fn startup(
+        &mut self,
+        snapshots: SnapshotCell,
+        inputs: Inputs,
+        steps: watch::Receiver<u64>,
+        resources: watch::Receiver<bool>,
+    ) {
         let Inputs { jobs, collectors } = inputs;
         let (caps, health) = (self.config.readiness, self.health.clone());
-        self.tasks.transient("start-up", Startup { caps, health, snapshots, jobs, collectors, steps }.run());
+        self.tasks.transient("start-up", Startup { caps, health, snapshots, jobs, collectors, resources, steps }.run());
     }
 
     /// Starts to accept connections.
@@ -244,8 +255,8 @@ impl Build {
         listener: TcpListener,
         https: Option<(TcpListener, http::Tls)>,
         snapshots: SnapshotCell,
-        status: Arc<ta_discovery::Status>,
-        tables: JobTables,
+        known: Discovered,
+        tables: Option<JobTables>,
     ) -> anyhow::Result<Program> {
         let Self { config, health, metrics, wake, tasks } = self;
         let address = listener.local_addr().context("cannot tell the address listened on")?;
@@ -253,7 +264,7 @@ impl Build {
             snapshots,
             health: health.clone(),
             metrics,
-            status: Arc::new(Discovered(status)),
+            status: Arc::new(known),
             options: http::Options { allow_insecure_auth_secrets: config.allow_insecure_auth_secrets },
         };
         let close = CancellationToken::new();

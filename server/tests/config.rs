@@ -248,7 +248,6 @@ fn the_files_that_the_operator_writes_are_read() {
     assert_eq!(config.prometheus_cr.probe_selector, Some(mk_selector(&[("scrape", "yes")])));
     let missing = config.missing_functions().join("\n");
     for part in [
-        "prometheus_cr.enabled: this build",
         "collector_selector: this build",
         "job \"nodes\": this build does not have service discovery by kubernetes_sd_configs yet",
         "job \"annotated-pods\"",

@@ -27,7 +27,10 @@ fn check_generated(document: &str, wanted: &str) {
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(&path, format!("{before}{begin}{wanted}{end}{after}")).unwrap();
     } else {
-        assert!(now == wanted, "docs/{document} is out of date: UPDATE_DOCS=1 cargo test -p ta-server --test documents");
+        assert!(
+            now == wanted,
+            "docs/{document} is out of date: UPDATE_DOCS=1 cargo test -p ta-server --test documents"
+        );
     }
 }
 
@@ -35,7 +38,8 @@ fn check_generated(document: &str, wanted: &str) {
 fn the_configuration_reference_lists_every_key_that_has_a_flag_or_a_variable() {
     let mut table = String::new();
     for (owner, title) in [(Owner::Upstream, "Upstream's"), (Owner::Ours, "Ours")] {
-        write!(table, "\n### {title}\n\n| Key | Flag | Variable | Value | Default | |\n|---|---|---|---|---|---|\n").unwrap();
+        write!(table, "\n### {title}\n\n| Key | Flag | Variable | Value | Default | |\n|---|---|---|---|---|---|\n")
+            .unwrap();
         for key in KEYS.iter().filter(|key| key.owner == owner) {
             table.push_str(&row(key));
         }

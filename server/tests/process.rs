@@ -212,7 +212,7 @@ fn check_says_what_is_configured() {
     let output = run(&["check", "--config-file", file.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let wanted = format!(
-        "strategy: consistent-hashing\ncollectors: 2\n  c0 (node unknown)\n  c1 (n1)\njobs: 1\n  shop (static) every 15s\n\
+        "strategy: consistent-hashing\ncollectors: 2\n  c0 (node unknown)\n  c1 (n1)\nresources: not watched\njobs: 1\n  shop (static) every 15s\n\
          {}: valid, 1 warning\n",
         file.display()
     );

@@ -12,11 +12,8 @@ impl Config {
     pub fn missing_functions(&self) -> Vec<String> {
         let mut missing = Vec::new();
         if self.prometheus_cr.enabled {
-            missing.push(
-                "prometheus_cr.enabled: this build does not watch Prometheus resources (ServiceMonitor, PodMonitor, \
-                 Probe, ScrapeConfig) yet; put their jobs into config.scrape_configs"
-                    .to_owned(),
-            );
+            missing.extend(self.prometheus_cr.selection(&self.collector_namespace).err());
+            missing.extend(self.prometheus_cr.settings("").err().map(|error| error.to_string()));
         }
         if self.collectors == CollectorSource::Kubernetes {
             missing.push(

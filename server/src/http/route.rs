@@ -10,9 +10,9 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use futures::FutureExt;
-use hyper::Uri;
+use hyper::{HeaderMap, Uri};
 
-use super::{Body, Inner, Render, apart, jobs, metrics, pprof, respond, scrape_configs};
+use super::{Body, Inner, Render, apart, jobs, metrics, negotiate, pprof, respond, scrape_configs};
 use crate::pages;
 
 /// Every route there is, and a redirect for each that is spelled with a slash too many or too few.
@@ -30,6 +30,8 @@ pub(super) fn routes(inner: &Arc<Inner>) -> axum::Router {
         ("/debug/collector", page(pages::collector)),
         ("/debug/scrape_configs", page(pages::scrape_configs)),
         ("/debug/discovery", page(pages::discovery)),
+        ("/debug/monitors", page_or_json(pages::monitors, pages::monitors_json)),
+        ("/debug/monitor", page_or_json(pages::monitor, pages::monitor_json)),
     ] {
         routes = routes.route(path, handler).route(&format!("{path}/"), get(slash_too_many));
     }
@@ -69,6 +71,13 @@ async fn observe(State(inner): State<Arc<Inner>>, path: Option<MatchedPath>, req
 
 fn page(render: Render) -> MethodRouter<Arc<Inner>> {
     get(move |State(inner): State<Arc<Inner>>, RawQuery(query): RawQuery| apart(inner, query, render))
+}
+
+/// A page for browsers, JSON for others.
+fn page_or_json(page: Render, json: Render) -> MethodRouter<Arc<Inner>> {
+    get(move |State(inner): State<Arc<Inner>>, RawQuery(query): RawQuery, headers: HeaderMap| {
+        apart(inner, query, if negotiate::wants_html(&headers) { page } else { json })
+    })
 }
 
 async fn slash_too_many(uri: Uri) -> hyper::Response<Body> {

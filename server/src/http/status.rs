@@ -3,6 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use ta_model::cr::{Explanation, ObjectId};
+
+use super::resources::ResourceStatus;
+
 /// Upper bounds in seconds of [`Refreshes::buckets`] (Prometheus: `discovery/metrics_refresh.go`).
 pub const REFRESH_BUCKETS: [f64; 4] = [0.01, 0.1, 1.0, 10.0];
 
@@ -85,6 +89,16 @@ pub struct SdCounters {
 pub trait StatusSource: Send + Sync + std::fmt::Debug + 'static {
     /// Everything, as it stands now.
     fn status(&self) -> DiscoveryStatus;
+
+    /// prometheus-operator resources; `None` if they are not watched.
+    fn resources(&self) -> Option<ResourceStatus> {
+        None
+    }
+
+    /// Why each of these resources does or does not make targets, in their order. For people: it may take a while.
+    fn explain(&self, _ids: &[ObjectId]) -> Vec<Explanation> {
+        Vec::new()
+    }
 }
 
 /// No discovery at all, for tests and benches.

@@ -58,6 +58,13 @@ names! {
     TlsReloads = "opentelemetry_allocator_tls_reloads_total", "Number of times changed TLS files were put in force, by files.";
     TlsFilesBad = "opentelemetry_allocator_tls_files_bad", "1 while the TLS files cannot be used and the last good ones stay in force, by files.";
     TlsNotAfter = "opentelemetry_allocator_tls_certificate_not_after_timestamp_seconds", "When the server's certificate in force expires.";
+    Resources = "opentelemetry_allocator_resources", "Number of prometheus-operator resources there are.";
+    ResourcesSelected = "opentelemetry_allocator_resources_selected", "Number of resources that the selectors pick, rejected ones included.";
+    ResourcesWaiting = "opentelemetry_allocator_resources_waiting", "Number of resources that refer to a Secret or ConfigMap not read yet; they keep the jobs they had.";
+    ResourcesRejected = "opentelemetry_allocator_resources_rejected", "Number of resources that make no jobs because something is wrong with them, by reason.";
+    ResourceTranslations = "opentelemetry_allocator_resource_translations_total", "Number of times a resource was translated into jobs.";
+    ResourcePassDuration = "opentelemetry_allocator_resource_generation_duration_seconds", "Duration of bringing the jobs of all resources up to date.";
+    ResourcePassTimestamp = "opentelemetry_allocator_resource_generation_timestamp_seconds", "When the jobs of resources were last brought up to date.";
     // Prometheus' service discovery (`discovery/metrics.go`)
     SdFailedConfigs = "prometheus_sd_failed_configs", "Current number of service discovery configurations that failed to load.";
     SdDiscoveredTargets = "prometheus_sd_discovered_targets", "Current number of discovered targets.";

@@ -5,10 +5,11 @@ use std::time::SystemTime;
 use hyper::{Response, StatusCode};
 use maud::{Markup, html};
 use ta_engine::{Snapshot, Unassigned};
+use ta_model::cr::ObjectState;
 
 use super::layout::{self, ago, facts, link, link_to, number, table};
 use super::paging::{PER_PAGE, Paging};
-use crate::http::{Body, Inner, Query};
+use crate::http::{Body, Inner, Query, ResourceStatus};
 use crate::metrics::imbalance;
 
 pub(crate) fn index(inner: &Inner, query: Query<'_>) -> Response<Body> {
@@ -64,6 +65,9 @@ fn problems(inner: &Inner, snapshot: &Snapshot) -> Markup {
         let which = link("/debug/discovery", "which");
         problems.push(html! { (number(failing)) " discovery providers are failing: " (which) });
     }
+    if let Some(resources) = inner.status.resources() {
+        problems.extend(troubled_resources(&resources));
+    }
     let masked = inner.metrics.masked_config_polls();
     if masked > 0 && snapshot.table().has_secrets() {
         problems.push(html! {
@@ -75,6 +79,22 @@ fn problems(inner: &Inner, snapshot: &Snapshot) -> Markup {
         @if problems.is_empty() { p.note { "No problems known." } }
         @else { h2 { "Problems" } ul { @for problem in problems { li.bad { (problem) } } } }
     }
+}
+
+fn troubled_resources(resources: &ResourceStatus) -> Vec<Markup> {
+    let mut problems = Vec::new();
+    let unread = resources.watches.iter().filter(|watch| watch.needed && !watch.problem.is_empty()).count() as u64;
+    if unread > 0 {
+        let which = link("/debug/monitors", "which");
+        problems.push(html! { (number(unread)) " watches of prometheus-operator resources do not work: " (which) });
+    }
+    let rejected =
+        resources.objects.iter().filter(|(_, state)| matches!(state, ObjectState::Rejected(_))).count() as u64;
+    if rejected > 0 {
+        let which = link("/debug/monitors?state=rejected", "which");
+        problems.push(html! { (number(rejected)) " prometheus-operator resources are rejected: " (which) });
+    }
+    problems
 }
 
 /// A reason for people.

@@ -37,6 +37,7 @@ pub(super) fn page(status: StatusCode, title: &str, content: &Markup) -> Respons
                     a href="/debug/scrape_configs" { "Scrape Configs" }
                     a href="/debug/jobs" { "Jobs" }
                     a href="/debug/targets" { "Targets" }
+                    a href="/debug/monitors" { "Monitors" }
                     a href="/debug/discovery" { "Discovery" }
                     a href="/metrics" { "Metrics" }
                 }

@@ -24,9 +24,20 @@ pub(crate) fn program(name: &str) -> PathBuf {
 }
 
 fn fetch_tools() -> PathBuf {
+    need("prometheus")
+}
+
+/// Debian 13's Prometheus, which has discovery in Kubernetes.
+pub(crate) fn kubernetes_prometheus() -> PathBuf {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| need("kubernetes-prometheus")).clone()
+}
+
+/// What `scripts/need` prints for `what`.
+fn need(what: &str) -> PathBuf {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/need");
-    let output = Command::new(script).arg("prometheus").stderr(Stdio::inherit()).output().expect("scripts/need starts");
-    assert!(output.status.success(), "scripts/need prometheus failed; install prometheus and prometheus-node-exporter");
+    let output = Command::new(script).arg(what).stderr(Stdio::inherit()).output().expect("scripts/need starts");
+    assert!(output.status.success(), "scripts/need {what} failed");
     PathBuf::from(String::from_utf8(output.stdout).expect("a path").trim())
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // helpers of tests
 
 mod metrics;
+mod monitors;
 mod not_ready;
 mod pages;
 mod routes;

@@ -107,13 +107,13 @@ async fn old_versions_and_other_protocols_are_refused() {
     let world = mk_world().await;
     // a ClientHello that goes no further than TLS 1.1
     let body = [
-        &[3, 2][..],                       // version
-        &[7; 32],                          // random
-        &[0],                              // session
-        &[0, 4, 0xc0, 0x13, 0xc0, 0x14],   // suites
-        &[1, 0],                           // compression
+        &[3, 2][..],                        // version
+        &[7; 32],                           // random
+        &[0],                               // session
+        &[0, 4, 0xc0, 0x13, 0xc0, 0x14],    // suites
+        &[1, 0],                            // compression
         &[0, 16, 0, 10, 0, 4, 0, 2, 0, 23], // extensions: groups,
-        &[0, 13, 0, 4, 0, 2, 4, 3],        // and signatures
+        &[0, 13, 0, 4, 0, 2, 4, 3],         // and signatures
     ]
     .concat();
     let message = [&[1, 0, 0, body.len() as u8][..], &body].concat();
