@@ -15,8 +15,11 @@
 
 mod client;
 mod get;
+mod kinds;
 mod object;
 mod resource;
+mod role;
+pub(crate) mod sd;
 mod watch;
 
 pub use client::{Cluster, KubeError, KubeSettings, Kubernetes, ServiceAccount};

@@ -21,7 +21,7 @@ use tokio::task::{JoinError, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
 use crate::http_client::ProxyEnvironment;
-use crate::kubernetes::{KubeSettings, Kubernetes, WatchSettings, Watches};
+use crate::kubernetes::{KubeSettings, Kubernetes, WatchSettings, Watches, sd};
 use crate::status::{ProviderStatus, Status};
 use crate::watch::DirectoryWatcher;
 
@@ -181,7 +181,7 @@ impl Sources for StandardSources {
             SdConfig::File(config) => Box::pin(file::run(config, context, deliver, cancel)),
             SdConfig::Http(config) => Box::pin(http::run(*config, context, deliver, cancel)),
             SdConfig::Dns(config) => Box::pin(dns::run(config, context, deliver, cancel)),
-            SdConfig::Kubernetes(_) => refuse("kubernetes"),
+            SdConfig::Kubernetes(config) => Box::pin(sd::run(*config, context.kubernetes, deliver, cancel)),
             SdConfig::Unsupported(mechanism) => refuse(&mechanism),
         }
     }
@@ -205,7 +205,7 @@ pub struct Unsupported {
 #[must_use]
 pub fn unsupported(table: &JobTable) -> Vec<Unsupported> {
     let configs = table.jobs().iter().flat_map(|job| job.config().sd_configs.iter().map(move |config| (job, config)));
-    let missing = configs.filter(|(_, config)| matches!(config, SdConfig::Kubernetes(_) | SdConfig::Unsupported(_)));
+    let missing = configs.filter(|(_, config)| matches!(config, SdConfig::Unsupported(_)));
     missing
         .map(|(job, config)| Unsupported { job: job.name().clone(), mechanism: config.mechanism().to_owned() })
         .collect()

@@ -250,13 +250,24 @@ impl ProviderStatus {
         let mut view = lock(&self.view);
         view.refreshes.add(took);
         view.broken = false;
-        match errors {
-            [] => view.succeeded(now),
-            [error, more @ ..] => {
+        match told(errors) {
+            None => view.succeeded(now),
+            Some(text) => {
                 view.refresh_failures += 1;
-                let text = if more.is_empty() { error.clone() } else { format!("{error} (and {} more)", more.len()) };
                 view.failed(now, text);
             }
+        }
+    }
+
+    /// Notes what keeps it from following its sources, or that nothing does: for sources that hear of changes and have
+    /// no refreshes to count.
+    pub(crate) fn follows(&self, troubles: &[String]) {
+        let now = self.status.now();
+        let mut view = lock(&self.view);
+        view.broken = false;
+        match told(troubles) {
+            None => view.succeeded(now),
+            Some(text) => view.failed(now, text),
         }
     }
 
@@ -271,6 +282,12 @@ impl ProviderStatus {
     pub(crate) fn change(&self, change: impl FnOnce(&mut ProviderView)) {
         change(&mut lock(&self.view));
     }
+}
+
+/// The first error, and how many there are besides.
+fn told(errors: &[String]) -> Option<String> {
+    let [error, more @ ..] = errors else { return None };
+    Some(if more.is_empty() { error.clone() } else { format!("{error} (and {} more)", more.len()) })
 }
 
 impl ProviderView {
