@@ -9,7 +9,7 @@
 //!    └───┬──────────────────────────────▲───────┘                   ▼
 //!        │ starts one task per          │ Deliver:           watch<CollectorSet>
 //!        ▼ SD config (Sources)          │ groups, synced
-//!    provider ──► static │ file │ http │ dns
+//!    provider ──► static │ file │ http │ dns │ kubernetes
 //!        ▲                │      │
 //!        │   DirectoryWatcher  HttpClient        everything found ──► GroupSink
 //!        └── started again when it ends or panics    everything done ───► Status
