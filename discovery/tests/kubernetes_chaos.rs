@@ -1,5 +1,6 @@
 //! Objects change while the API server does at random whatever API servers do. What must hold: nothing that exists is
 //! ever missed or taken away, and in the end everybody sees what there is, by what they were told of changes alone.
+#![allow(clippy::unwrap_used)] // helpers of tests count as no tests to clippy
 
 mod mock_api;
 

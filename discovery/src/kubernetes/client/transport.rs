@@ -146,7 +146,7 @@ async fn connect(access: &Access, made: &Mutex<Made>) -> Result<(u64, kube::Clie
     let access = access.clone();
     let making = tokio::task::spawn_blocking(move || {
         let config = access.config().map_err(|error| error.to_string())?;
-        make(config).map_err(|error| chain(&error))
+        make(config).map_err(|error| explain(&error))
     });
     let client = making.await.map_err(|_| "the client's code panicked".to_owned())??;
     made.generation += 1;
@@ -181,9 +181,18 @@ fn make(config: Config) -> Result<kube::Client, kube::Error> {
 async fn get_through(client: &kube::Client, generation: u64, path: &str, accept: Accept) -> Result<Answer, String> {
     let request = Request::get(path).header(ACCEPT, accept.header()).header(USER_AGENT, AGENT);
     let request = request.body(kube::client::Body::empty()).map_err(|error| error.to_string())?;
-    let answer = client.send(request).await.map_err(|error| chain(&error))?;
+    let answer = client.send(request).await.map_err(|error| explain(&error))?;
     let (status, retry_after) = (answer.status(), retry_after(answer.headers()));
     Ok(Answer { status, retry_after, generation, body: Body::Kube(answer.into_body()) })
+}
+
+/// The cause with its causes, without kube's names for them.
+fn explain(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Service(error) => chain(&**error),
+        kube::Error::HyperError(error) => chain(error),
+        other => chain(other),
+    }
 }
 
 /// Seconds only: API servers send no dates.
@@ -198,7 +207,7 @@ impl Answer {
             Body::Kube(body) => loop {
                 match body.frame().await {
                     None => break None,
-                    Some(Err(error)) => return Err(chain(&error)),
+                    Some(Err(error)) => return Err(explain(&error)),
                     Some(Ok(frame)) => {
                         if let Ok(data) = frame.into_data() {
                             break Some(data);
