@@ -60,6 +60,16 @@ pub enum GroupChange {
     Remove(GroupKey),
 }
 
+impl GroupChange {
+    /// The group that it is about.
+    #[must_use]
+    pub fn key(&self) -> &GroupKey {
+        match self {
+            Self::Replace(key, _) | Self::Remove(key) => key,
+        }
+    }
+}
+
 /// A run of targets of one group that have the same label names.
 #[derive(Clone)]
 pub struct Block {

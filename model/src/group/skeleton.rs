@@ -173,7 +173,7 @@ impl Skeleton {
         drawing.text.push_str("}}");
         let count = |wanted: fn(&Hole<'_>) -> bool| holes.iter().filter(|hole| wanted(hole)).count() as u32;
         Self {
-            hash: xxh3_64(drawing.text.as_bytes()),
+            hash: drawing.hash(),
             shape,
             columns: columns.into(),
             text: drawing.text.into(),
@@ -217,6 +217,14 @@ struct Drawing {
 }
 
 impl Drawing {
+    /// Over the text and where its holes are: an empty value in the text looks like the place of one.
+    fn hash(&self) -> u64 {
+        self.pieces.iter().fold(xxh3_64(self.text.as_bytes()), |hash, piece| {
+            let (end, slot) = (u64::from(piece.text_end), u64::from(piece.slot.0));
+            xxh3_64_with_seed(&(end << 32 | slot).to_le_bytes(), hash)
+        })
+    }
+
     fn value(&mut self, hole: Hole<'_>, slot: Slot) {
         match hole {
             Hole::Text(text) => self.text.push_str(text),

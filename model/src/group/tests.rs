@@ -114,6 +114,19 @@ fn the_content_hash_tells_groups_apart() {
     assert_ne!(hash(&base), hash(&shifted));
 }
 
+#[test]
+fn the_content_hash_tells_which_label_a_value_is_of() {
+    let with = |filled: &str, empty: &str| {
+        let targets: Vec<Pairs> = (0..10).map(|n| mk_pairs(&[(filled, &format!("v{n}")), (empty, "")])).collect();
+        build(&mut GroupBuilder::new(), &Pairs::new(), &targets)
+    };
+    let (one, other) = (with("a", "b"), with("b", "a"));
+    assert_ne!(rendered(&one), rendered(&other));
+    assert_ne!(one.content_hash(), other.content_hash());
+    let target = |group: &TargetGroup| group.blocks()[0].target_hash(group.blocks()[0].shared_hash(), 3);
+    assert_ne!(target(&one), target(&other));
+}
+
 fn label() -> impl Strategy<Value = (String, String)> {
     ("[a-f_\"é]{1,3}|__address__", "[a-c\"\\\\\n<é\u{2028}]{0,4}")
 }
