@@ -27,7 +27,7 @@ use ta_model::job_table::{JobTable, RelabelPlan};
 use crate::job::JobSnapshot;
 use crate::resolve::Resolver;
 use crate::snapshot::{Snapshot, SnapshotCell};
-use crate::store::TargetStore;
+use crate::store::{GroupName, TargetStore};
 use crate::strategy::{Planner, Strategy, StrategyConfig, StrategyError};
 
 pub use report::{Phase, StepReport};
@@ -97,9 +97,6 @@ struct JobState {
     snapshot: Option<Arc<JobSnapshot>>,
 }
 
-/// A group's name within its job: provider, source.
-type GroupName = (u64, Arc<str>);
-
 #[derive(Debug)]
 struct GroupState {
     group: Arc<TargetGroup>,
@@ -108,6 +105,19 @@ struct GroupState {
 }
 
 impl Engine {
+    /// If it has to be: the index of the group it replaces, resolved by the same rules.
+    before: Option<u32>,
+}
+
+impl GroupState {
+    fn new(group: Arc<TargetGroup>, before: Option<u32>) -> Self {
+        Self { group, laid: None, before }
+    }
+
+    /// Other rules: nothing of what was resolved counts any more.
+    fn forget(&mut self) {
+        (self.laid, self.before) = (None, None);
+    }
     /// An engine that reads from `store`. Fails for a strategy that cannot work.
     pub fn new(options: &EngineOptions, store: TargetStore) -> Result<Self, EngineError> {
         let strategy = options.strategy.build()?;

@@ -1,15 +1,20 @@
 //! What discovery knows: target groups by key.
 //!
-//! Writers are discovery's tasks, each with its own keys; they lock one shard of a map for the moment of a write. The
-//! one reader is the engine, which takes what changed. Changes applied together are taken together: writers share a
-//! gate, and the engine closes it while it takes. (Readers of *snapshots* never come here.)
+//! Writers are discovery's tasks, each with its own keys; they lock one shard for as long as their changes are about one
+//! job. The one reader is the engine, which takes what changed. Changes applied together are taken together: writers
+//! share a gate, and the engine closes it while it takes. (Readers of *snapshots* never come here.)
+//!
+//! Most of what providers send is what they sent before. So the store keeps the content hash of every group, not the
+//! group: one sent again is recognised by eight bytes that lie in the map.
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::hash::BuildHasher;
+use std::iter::Peekable;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
-use dashmap::DashMap;
 use foldhash::fast::RandomState;
-use ta_model::group::{GroupChange, GroupKey, TargetGroup};
+use ta_model::group::{GroupChange, TargetGroup};
 
 /// The target store. Clones share it.
 #[derive(Clone, Default)]
@@ -20,22 +25,46 @@ pub struct TargetStore {
 /// Called after every change.
 type Wake = Box<dyn Fn() + Send + Sync>;
 
+/// A job is in the shard its name hashes to. Providers write for a moment each; a few at once is much.
+const SHARDS: usize = 16;
+
 #[derive(Default)]
 struct Inner {
-    groups: DashMap<GroupKey, Arc<TargetGroup>, RandomState>,
-    /// Keys changed since the last take. Unordered; duplicates are possible.
-    changed: DashMap<GroupKey, (), RandomState>,
+    shards: [Mutex<Shard>; SHARDS],
+    shard_of: RandomState,
     synced: Mutex<Vec<Arc<str>>>,
     /// Shared by writers for the length of a batch, exclusive for a take.
     gate: RwLock<()>,
     wake: OnceLock<Wake>,
 }
 
+#[derive(Default)]
+struct Shard {
+    jobs: HashMap<Arc<str>, JobGroups, RandomState>,
+    /// Jobs with changes, each once.
+    dirty: Vec<Arc<str>>,
+}
+
+/// A group's name within its job: provider, source.
+pub(crate) type GroupName = (u64, Arc<str>);
+
+/// Groups that changed: what each is now, or nothing if it is gone.
+pub(crate) type ChangedGroups = HashMap<GroupName, Option<Arc<TargetGroup>>, RandomState>;
+
+#[derive(Default)]
+struct JobGroups {
+    /// The content hash of every group. Two contents of one hash are a coincidence of 2⁻⁶⁴ at each change; made on
+    /// purpose they hide a change of the group they were made for, and of no other.
+    known: HashMap<GroupName, u64, RandomState>,
+    /// Since the last take.
+    changed: ChangedGroups,
+}
+
 /// Everything that changed since the last take.
 #[derive(Debug, Default)]
 pub(crate) struct Taken {
-    /// Each changed key once, with its group now, or nothing if it is gone.
-    pub(crate) groups: Vec<(GroupKey, Option<Arc<TargetGroup>>)>,
+    /// Each job with changes once.
+    pub(crate) groups: Vec<(Arc<str>, ChangedGroups)>,
     /// Jobs that have become synced.
     pub(crate) synced: Vec<Arc<str>>,
 }
@@ -61,27 +90,77 @@ impl TargetStore {
     /// The number of groups.
     #[must_use]
     pub fn groups(&self) -> usize {
-        self.inner.groups.len()
+        self.inner.shards.iter().map(|shard| lock(shard).jobs.values().map(|job| job.known.len()).sum::<usize>()).sum()
     }
 
     /// Takes what changed since the last call.
     pub(crate) fn take(&self) -> Taken {
         let inner = &*self.inner;
         let _closed = inner.gate.write().unwrap_or_else(PoisonError::into_inner);
-        let keys: Vec<GroupKey> = inner.changed.iter().map(|entry| entry.key().clone()).collect();
-        inner.changed.clear();
-        let groups = keys.into_iter().map(|key| {
-            let group = inner.groups.get(&key).map(|group| group.clone());
-            (key, group)
-        });
-        let groups = groups.collect();
-        Taken { groups, synced: std::mem::take(&mut *inner.synced.lock().unwrap_or_else(PoisonError::into_inner)) }
+        let groups = inner.shards.iter().flat_map(|shard| lock(shard).take()).collect();
+        Taken { groups, synced: std::mem::take(&mut *lock(&inner.synced)) }
     }
 }
 
 impl fmt::Debug for TargetStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TargetStore").field("groups", &self.groups()).finish()
+    }
+}
+
+/// Locks what stays whole whatever becomes of a holder.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shard {
+    /// Applies the changes at the front that are about `job`. True if any changed anything.
+    fn apply(&mut self, job: &Arc<str>, changes: &mut Peekable<impl Iterator<Item = GroupChange>>) -> bool {
+        let groups = self.jobs.entry(job.clone()).or_default();
+        let was_clean = groups.changed.is_empty();
+        let mut any = false;
+        while let Some(change) = changes.next_if(|change| change.key().job == *job) {
+            any |= groups.apply(change);
+        }
+        if any && was_clean {
+            self.dirty.push(job.clone());
+        } else if groups.known.is_empty() && was_clean {
+            self.jobs.remove(job); // something was removed that was never there
+        }
+        any
+    }
+
+    fn take(&mut self) -> Vec<(Arc<str>, ChangedGroups)> {
+        let Self { jobs, dirty } = self;
+        let take = |name: Arc<str>| {
+            let job = jobs.get_mut(&name)?;
+            let changed = std::mem::take(&mut job.changed);
+            if job.known.is_empty() {
+                jobs.remove(&name);
+            }
+            Some((name, changed))
+        };
+        dirty.drain(..).filter_map(take).collect()
+    }
+}
+
+impl JobGroups {
+    fn apply(&mut self, change: GroupChange) -> bool {
+        let (key, group) = match change {
+            GroupChange::Replace(key, group) => (key, (!group.is_empty()).then_some(group)),
+            GroupChange::Remove(key) => (key, None),
+        };
+        let name = (key.provider, key.source);
+        let hash = group.as_ref().map(|group| group.content_hash());
+        if self.known.get(&name).copied() == hash {
+            return false;
+        }
+        match hash {
+            Some(hash) => self.known.insert(name.clone(), hash),
+            None => self.known.remove(&name),
+        };
+        self.changed.insert(name, group);
+        true
     }
 }
 
@@ -93,13 +172,16 @@ pub struct StoreWriter {
 
 impl StoreWriter {
     /// Applies `changes` in order; the engine sees all of them or none. A group equal to the one that is there changes
-    /// nothing.
+    /// nothing. Changes of one job that follow each other cost less than mixed ones.
     pub fn apply(&self, changes: impl IntoIterator<Item = GroupChange>) {
         let mut any = false;
         {
-            let _open = self.inner.gate.read().unwrap_or_else(PoisonError::into_inner);
-            for change in changes {
-                any |= self.apply_one(change);
+            let inner = &*self.inner;
+            let _open = inner.gate.read().unwrap_or_else(PoisonError::into_inner);
+            let mut changes = changes.into_iter().peekable();
+            while let Some(job) = changes.peek().map(|change| change.key().job.clone()) {
+                let shard = &inner.shards[inner.shard_of.hash_one(&job) as usize % SHARDS];
+                any |= lock(shard).apply(&job, &mut changes);
             }
         }
         if any {
@@ -109,31 +191,8 @@ impl StoreWriter {
 
     /// Says that the targets of `job` are known, even if there are none.
     pub fn synced(&self, job: &Arc<str>) {
-        self.inner.synced.lock().unwrap_or_else(PoisonError::into_inner).push(job.clone());
+        lock(&self.inner.synced).push(job.clone());
         self.wake();
-    }
-
-    fn apply_one(&self, change: GroupChange) -> bool {
-        let (key, group) = match change {
-            GroupChange::Replace(key, group) if !group.is_empty() => (key, group),
-            GroupChange::Replace(key, _) | GroupChange::Remove(key) => {
-                let gone = self.inner.groups.remove(&key).is_some();
-                if gone {
-                    self.inner.changed.insert(key, ());
-                }
-                return gone;
-            }
-        };
-        if let Some(mut current) = self.inner.groups.get_mut(&key) {
-            if *current.value() == group {
-                return false;
-            }
-            *current.value_mut() = group;
-        } else {
-            self.inner.groups.insert(key.clone(), group);
-        }
-        self.inner.changed.insert(key, ());
-        true
     }
 
     fn wake(&self) {
@@ -153,7 +212,7 @@ impl fmt::Debug for StoreWriter {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use ta_model::group::GroupBuilder;
+    use ta_model::group::{GroupBuilder, GroupKey};
 
     use super::*;
 
@@ -182,7 +241,7 @@ mod tests {
             GroupChange::Replace(mk_key("a"), mk_group("x:1")),
             GroupChange::Replace(mk_key("b"), mk_group("y:1")),
         ]);
-        assert_eq!(store.take().groups.len(), 2);
+        assert_eq!(taken(&store).len(), 2);
         writer.apply([GroupChange::Replace(mk_key("a"), mk_group("x:1"))]);
         assert!(store.take().groups.is_empty());
         assert_eq!(wakes.load(Ordering::SeqCst), 1);
@@ -190,7 +249,35 @@ mod tests {
             GroupChange::Replace(mk_key("a"), Arc::new(TargetGroup::default())),
             GroupChange::Remove(mk_key("zzz")),
         ]);
-        let taken = store.take().groups;
-        assert_eq!((taken.len(), taken[0].1.is_none(), store.groups()), (1, true, 1));
+        assert_eq!(taken(&store), [("a".to_owned(), false)]);
+        assert_eq!(store.groups(), 1);
+    }
+
+    #[test]
+    fn of_several_changes_of_a_group_the_last_is_taken() {
+        let store = TargetStore::new();
+        let replace = |source, address| GroupChange::Replace(mk_key(source), mk_group(address));
+        store.writer().apply([replace("a", "x:1"), GroupChange::Remove(mk_key("a")), replace("b", "y:1")]);
+        store.writer().apply([GroupChange::Remove(mk_key("b")), replace("b", "z:1")]);
+        assert_eq!(taken(&store), [("a".to_owned(), false), ("b".to_owned(), true)]);
+    }
+
+    #[test]
+    fn a_job_without_groups_leaves_nothing_behind() {
+        let store = TargetStore::new();
+        let writer = store.writer();
+        writer.apply([GroupChange::Remove(mk_key("never"))]);
+        writer.apply([GroupChange::Replace(mk_key("a"), mk_group("x:1"))]);
+        writer.apply([GroupChange::Remove(mk_key("a"))]);
+        assert_eq!(taken(&store), [("a".to_owned(), false)]);
+        assert!(store.inner.shards.iter().all(|shard| lock(shard).jobs.is_empty()));
+    }
+
+    /// The sources that changed, sorted, and whether there is a group now.
+    fn taken(store: &TargetStore) -> Vec<(String, bool)> {
+        let groups = store.take().groups.into_iter().flat_map(|(_, groups)| groups);
+        let mut all: Vec<_> = groups.map(|((_, source), group)| (source.to_string(), group.is_some())).collect();
+        all.sort();
+        all
     }
 }

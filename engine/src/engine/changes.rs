@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ta_model::group::{GroupKey, TargetGroup};
 use ta_model::job_table::JobTable;
 
 use super::{Engine, GroupState};
-use crate::store::Taken;
+use crate::store::{ChangedGroups, Taken};
 
 /// What a job needs in this step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,9 +22,9 @@ pub(super) enum Need {
 /// Applies changes to the engine's jobs; afterwards tells what each job of the table needs.
 pub(super) fn apply(engine: &mut Engine, taken: Taken, table: &Arc<JobTable>) -> Vec<Need> {
     let mut touched: BTreeSet<Arc<str>> = BTreeSet::new();
-    for (key, group) in taken.groups {
-        if apply_group(engine, &key, group) {
-            touched.insert(key.job);
+    for (job, groups) in taken.groups {
+        if apply_groups(engine, &job, groups) {
+            touched.insert(job);
         }
     }
     let mut renewed: BTreeSet<Arc<str>> = BTreeSet::new();
@@ -46,7 +45,7 @@ pub(super) fn apply(engine: &mut Engine, taken: Taken, table: &Arc<JobTable>) ->
             if state.plan.as_ref() != Some(job.plan()) {
                 state.plan = Some(job.plan().clone());
                 state.resolvers.clear();
-                state.groups.values_mut().for_each(|group| group.laid = None);
+                state.groups.values_mut().for_each(GroupState::forget);
                 return Need::LayOut;
             }
             let same_job = state.snapshot.as_ref().is_some_and(|snapshot| Arc::ptr_eq(&snapshot.job, job));
@@ -59,16 +58,29 @@ pub(super) fn apply(engine: &mut Engine, taken: Taken, table: &Arc<JobTable>) ->
         .collect()
 }
 
-fn apply_group(engine: &mut Engine, key: &GroupKey, group: Option<Arc<TargetGroup>>) -> bool {
-    let name = (key.provider, key.source.clone());
-    match group {
-        Some(group) => {
-            let state = engine.jobs.entry(key.job.clone()).or_default();
-            state.groups.insert(name, GroupState { group, laid: None });
-            true
-        }
-        None => engine.jobs.get_mut(&key.job).is_some_and(|state| state.groups.remove(&name).is_some()),
+fn apply_groups(engine: &mut Engine, job: &Arc<str>, changed: ChangedGroups) -> bool {
+    if !engine.jobs.contains_key(job) && changed.values().all(Option::is_none) {
+        return false;
     }
+    let state = engine.jobs.entry(job.clone()).or_default();
+    if state.groups.is_empty() {
+        // sorted once, which is cheaper than finding the place of one after the other
+        let new = changed.into_iter().filter_map(|(name, group)| Some((name, GroupState::new(group?, None))));
+        state.groups = new.collect();
+        return !state.groups.is_empty();
+    }
+    let mut any = false;
+    for (name, group) in changed {
+        any |= match group {
+            Some(group) => {
+                let before = state.groups.get(&name).and_then(|old| old.laid);
+                state.groups.insert(name, GroupState::new(group, before));
+                true
+            }
+            None => state.groups.remove(&name).is_some(),
+        };
+    }
+    any
 }
 
 /// Jobs that the table does not name have no targets; their groups stay, as long as discovery keeps them.
@@ -78,7 +90,7 @@ fn forget_missing(engine: &mut Engine, table: &JobTable) {
             state.plan = None;
             state.snapshot = None;
             state.resolvers.clear();
-            state.groups.values_mut().for_each(|group| group.laid = None);
+            state.groups.values_mut().for_each(GroupState::forget);
             return !state.groups.is_empty() || state.synced;
         }
         true
