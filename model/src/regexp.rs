@@ -54,6 +54,19 @@ impl Regexp {
         self.0.is_match(text)
     }
 
+    /// Whether a text that begins with `head` may match. False is certain, true is not.
+    #[must_use]
+    pub fn may_match_after(&self, head: &str) -> bool {
+        self.0.may_match_after(head)
+    }
+
+    /// Whether every text that begins with `head` matches, and `template` makes of each what follows `head`: then
+    /// replacing is copying. True is certain, false is not.
+    #[must_use]
+    pub fn copies_after(&self, head: &str, template: &Template) -> bool {
+        self.0.copies_after(head, template)
+    }
+
     /// Appends to `out` what `template` makes of the match in `text`; false, and nothing appended, if there is none.
     pub fn expand(&self, text: &str, template: &Template, out: &mut String) -> bool {
         self.0.expand(text, template, out)

@@ -1,6 +1,7 @@
 //! Running a program over a block: once for what its targets share, then for each target what is left.
 
 use ta_model::group::{Block, Reader, Source, unescape};
+use ta_model::regexp::Kind;
 use ta_model::relabel::{Action, Rule, hashmod, lowercase, uppercase};
 
 use super::identity::{IdentityText, TargetId};
@@ -46,7 +47,13 @@ enum Step {
         slot: SlotId,
         value: Span,
     },
+    /// A value that is there.
     Copy {
+        from: SlotId,
+        to: SlotId,
+    },
+    /// A value or none.
+    Assign {
         from: SlotId,
         to: SlotId,
     },
@@ -157,16 +164,54 @@ impl Evaluation {
             Known::Value(span) => Input::Known(span),
             Known::Varies => Input::Slot(slot),
         }));
-        if self.inputs[first..].iter().all(|input| matches!(input, Input::Known(_))) {
+        if ignores_input(rule) || self.inputs[first..].iter().all(|input| matches!(input, Input::Known(_))) {
             let alive = self.rule_now(rule, first, target);
             self.inputs.truncate(first);
             return alive;
+        }
+        match self.foresee(rule, first) {
+            Foreseen::Unknown => {}
+            Foreseen::NoMatch => {
+                self.inputs.truncate(first);
+                return rule.action() != Action::Keep;
+            }
+            Foreseen::Copy(from) => {
+                self.inputs.truncate(first);
+                self.known[target as usize] = Known::Varies;
+                self.steps.push(Step::Assign { from, to: target });
+                return true;
+            }
         }
         if writes(rule.action()) {
             self.vary(target);
         }
         self.steps.push(Step::Rule { op, inputs: (first as u32, self.inputs.len() as u32), target });
         true
+    }
+
+    /// What can be said of a rule on values that differ, from the text that all of them begin with.
+    fn foresee(&mut self, rule: &Rule, first: usize) -> Foreseen {
+        if !matches!(rule.action(), Action::Replace | Action::Keep | Action::Drop) {
+            return Foreseen::Unknown;
+        }
+        let Self { text, inputs, joined, .. } = self;
+        joined.clear();
+        for (number, input) in inputs[first..].iter().enumerate() {
+            if number > 0 {
+                joined.push_str(rule.separator());
+            }
+            match input {
+                Input::Known(span) => joined.push_str(span.of(text)),
+                Input::Slot(_) if !rule.regex().may_match_after(joined) => return Foreseen::NoMatch,
+                Input::Slot(slot) => {
+                    let copies = rule.action() == Action::Replace
+                        && first + number + 1 == inputs.len()
+                        && rule.regex().copies_after(joined, rule.replacement());
+                    return if copies { Foreseen::Copy(*slot) } else { Foreseen::Unknown };
+                }
+            }
+        }
+        Foreseen::Unknown
     }
 
     fn rule_now(&mut self, rule: &Rule, first: usize, target: SlotId) -> bool {
@@ -199,6 +244,25 @@ impl Evaluation {
             }
         }
         self.identity.raw(job.as_bytes());
+    }
+}
+
+/// What is known of a rule before its values are.
+enum Foreseen {
+    Unknown,
+    NoMatch,
+    /// It writes what is in this slot.
+    Copy(SlotId),
+}
+
+/// Whether a rule does the same whatever it reads. Generated rules do: an unsharded ServiceMonitor's `hashmod` is by 1.
+fn ignores_input(rule: &Rule) -> bool {
+    let any = *rule.regex().kind() == Kind::Any;
+    match rule.action() {
+        Action::HashMod => rule.modulus() == 1,
+        Action::Replace => any && rule.replacement().literal().is_some(),
+        Action::Keep | Action::Drop => any,
+        _ => false,
     }
 }
 
@@ -325,6 +389,7 @@ impl Run {
             }
         }
         Some(self.identify(program, evaluation, row))
+                Step::Assign { from, to } => self.values[*to as usize] = self.values[*from as usize],
     }
 
     fn get<'a>(&'a self, slot: SlotId, evaluation: &'a Evaluation, row: &[&'a str]) -> &'a str {

@@ -115,8 +115,24 @@ fn value() -> impl Strategy<Value = String> {
 }
 
 fn regex() -> impl Strategy<Value = Option<String>> {
-    const TEXTS: [&str; 13] =
-        ["x", "x|y", "(x)(y?)", "(.*)", "(.+)", "[xy]+", "", "(?i)x", "true", "http", "x.*", "xx;.*", "(.*);(.*)"];
+    const TEXTS: [&str; 16] = [
+        "x",
+        "x|y",
+        "(x)(y?)",
+        "(.*)",
+        "(.+)",
+        "[xy]+",
+        "",
+        "(?i)x",
+        "true",
+        "http",
+        "x.*",
+        "xx;.*",
+        "(.*);(.*)",
+        "x;(.*)",
+        ";(.*)",
+        "(x);(.*)",
+    ];
     prop_oneof![1 => Just(None), 3 => prop::sample::select(&TEXTS[..]).prop_map(|text| Some(text.to_owned()))]
 }
 
@@ -143,8 +159,9 @@ fn rule() -> impl Strategy<Value = Option<Rule>> {
     ];
     let replacement = prop::sample::select(&["$1", "$1", "k", "", "${1}z", "$2", "$$1", "n_$1"][..]);
     let sources = prop::collection::vec(name(), 0..3);
-    (prop::sample::select(&ACTIONS[..]), sources, regex(), name_regex(), name(), replacement).prop_map(
-        |(action, sources, regex, name_regex, target, replacement)| {
+    let modulus = prop::sample::select(&[1, 3][..]);
+    (prop::sample::select(&ACTIONS[..]), sources, regex(), name_regex(), name(), replacement, modulus).prop_map(
+        |(action, sources, regex, name_regex, target, replacement, modulus)| {
             let mut raw = RawRule { action, ..RawRule::default() };
             match action {
                 Action::LabelMap => (raw.regex, raw.replacement) = (Some(name_regex), replacement.into()),
@@ -154,7 +171,7 @@ fn rule() -> impl Strategy<Value = Option<Rule>> {
                 }
                 _ => {
                     (raw.source_labels, raw.target_label, raw.regex) = (Some(sources), target, regex);
-                    (raw.modulus, raw.replacement) = (3, replacement.into());
+                    (raw.modulus, raw.replacement) = (modulus, replacement.into());
                 }
             }
             Rule::new(raw, NameScheme::Utf8).ok()

@@ -65,6 +65,20 @@ impl Program {
         self.kind.is_match(text).unwrap_or_else(|| self.automaton().is_match(self.input(text)))
     }
 
+    /// Whether a text that begins with `head` may match. False is certain, true is not.
+    pub(super) fn may_match_after(&self, head: &str) -> bool {
+        self.kind.may_match_after(head)
+    }
+
+    /// Whether every text that begins with `head` matches, and `template` makes of it what follows `head`.
+    pub(super) fn copies_after(&self, head: &str, template: &Template) -> bool {
+        let whole_rest = |groups: &FixedGroups| match template.parts() {
+            [Part::Number(group)] => groups.is_all_from(*group, head.len()),
+            _ => false,
+        };
+        self.kind.matches_all_after(head) && self.fixed_groups.as_ref().is_some_and(whole_rest)
+    }
+
     pub(super) fn expand(&self, text: &str, template: &Template, out: &mut String) -> bool {
         if let Some(literal) = template.literal() {
             let matches = self.is_match(text);

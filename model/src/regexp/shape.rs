@@ -41,6 +41,24 @@ impl Kind {
             Self::General => return None,
         })
     }
+
+    /// Whether a text that begins with `head` may match.
+    pub(super) fn may_match_after(&self, head: &str) -> bool {
+        match self {
+            Self::Any | Self::NonEmpty | Self::General => true,
+            Self::Literals(literals) => literals.iter().any(|literal| literal.starts_with(head)),
+            Self::Affix { prefix, .. } => prefix.starts_with(head) || head.starts_with(&**prefix),
+        }
+    }
+
+    /// Whether exactly the texts that begin with `head` match.
+    pub(super) fn matches_all_after(&self, head: &str) -> bool {
+        match self {
+            Self::Any => head.is_empty(),
+            Self::Affix { prefix, suffix, non_empty } => **prefix == *head && suffix.is_empty() && !non_empty,
+            Self::NonEmpty | Self::Literals(_) | Self::General => false,
+        }
+    }
 }
 
 /// Up to so many literals are tried one by one: most differ in length already.
@@ -80,6 +98,11 @@ impl FixedGroups {
     pub(super) fn get<'t>(&self, group: usize, text: &'t str) -> Option<&'t str> {
         let (start, end) = self.0.get(group)?;
         text.get(start.in_text(text.len())..end.in_text(text.len()))
+    }
+
+    /// Whether `group` is everything from byte `start` on.
+    pub(super) fn is_all_from(&self, group: usize, start: usize) -> bool {
+        self.0.get(group) == Some(&(Place::FromStart(start), Place::FromEnd(0)))
     }
 }
 
