@@ -74,6 +74,28 @@ impl Layout {
         group.locate(position)
     }
 
+    /// The first ordinal of group `index` whose target stands at `position` of it, or after that.
+    pub(crate) fn from_position(&self, index: usize, position: usize) -> usize {
+        let range = self.range(index);
+        match self.positions.get(range.clone()) {
+            Some(positions) if !self.positions.is_empty() => {
+                range.start + positions.partition_point(|other| (*other as usize) < position)
+            }
+            _ => range.end.min(range.start + position),
+        }
+    }
+
+    /// What was found out about a target, its position apart.
+    pub(crate) fn record(&self, ordinal: usize) -> Record {
+        Record {
+            id: self.ids[ordinal],
+            address: self.addresses[ordinal],
+            node: self.nodes.get(ordinal).copied().unwrap_or(0),
+            content: self.contents[ordinal],
+            position: 0,
+        }
+    }
+
     /// Bytes on the heap, groups left out.
     pub(crate) fn heap_bytes(&self) -> usize {
         self.groups.len() * size_of::<LaidGroup>()
@@ -84,9 +106,18 @@ impl Layout {
     }
 }
 
+/// Targets of groups that did not change: those from `old` on stand from `new` on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Same {
+    pub(crate) old: u32,
+    pub(crate) new: u32,
+    pub(crate) len: u32,
+}
+
 /// Lays out a job, group by group in the order of keys.
 #[derive(Debug, Default)]
 pub(crate) struct LayoutBuilder {
+    same: Vec<Same>,
     groups: Vec<LaidGroup>,
     ids: Vec<TargetId>,
     addresses: Vec<u64>,
@@ -99,6 +130,7 @@ pub(crate) struct LayoutBuilder {
 impl LayoutBuilder {
     pub(crate) fn with_capacity(targets: usize, groups: usize, nodes: bool) -> Self {
         Self {
+            same: Vec::new(),
             groups: Vec::with_capacity(groups),
             ids: Vec::with_capacity(targets),
             addresses: Vec::with_capacity(targets),
@@ -129,6 +161,12 @@ impl LayoutBuilder {
     /// Adds targets of a group that has not changed.
     pub(crate) fn unchanged(&mut self, old: &Layout, group: usize) {
         let range = old.range(group);
+        let (from, to, len) = (range.start as u32, self.ids.len() as u32, range.len() as u32);
+        match self.same.last_mut() {
+            Some(last) if last.old + last.len == from && last.new + last.len == to => last.len += len,
+            _ if range.is_empty() => {}
+            _ => self.same.push(Same { old: from, new: to, len }),
+        }
         self.ids.extend_from_slice(&old.ids[range.clone()]);
         self.addresses.extend_from_slice(&old.addresses[range.clone()]);
         self.contents.extend_from_slice(&old.contents[range.clone()]);
@@ -141,11 +179,11 @@ impl LayoutBuilder {
         }
     }
 
-    pub(crate) fn finish(self) -> Layout {
+    pub(crate) fn finish(self) -> (Layout, Vec<Same>) {
         let ids: Box<[TargetId]> = self.ids.into();
         let (index, shadowed) = index(&ids);
         let all_kept = ids.len() as u64 == self.discovered;
-        Layout {
+        let layout = Layout {
             groups: self.groups.into(),
             ids,
             addresses: self.addresses.into(),
@@ -155,7 +193,8 @@ impl LayoutBuilder {
             index,
             shadowed,
             discovered: self.discovered,
-        }
+        };
+        (layout, self.same)
     }
 }
 

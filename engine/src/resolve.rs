@@ -14,12 +14,14 @@ mod identity;
 mod program;
 mod reference;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use ta_model::group::{Block, Shape, unescape};
 use ta_model::job_table::{Job, RelabelPlan};
 use xxhash_rust::xxh64::xxh64;
 
+use crate::layout::Layout;
 use crate::strategy::node_hash;
 
 pub use identity::TargetId;
@@ -56,41 +58,89 @@ impl Resolver {
 /// Memory used from block to block.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
+    /// By index in the block.
+    contents: Vec<u64>,
+    /// Those of the targets that were there before; empty if none can be.
+    known: Vec<Option<Record>>,
     evaluation: evaluate::Evaluation,
     run: evaluate::Run,
 }
 
-/// Appends the kept targets of `block`, a block of `job`, to `records`.
-pub(crate) fn resolve_block(
-    job: &Job,
-    resolver: &Resolver,
-    block: &Block,
-    needs_nodes: bool,
-    scratch: &mut Scratch,
-    records: &mut Vec<Record>,
-) {
+/// The targets that a group had before it changed. What is served is all that resolving looks at: a target of the same
+/// content, under the same rules, comes to the same.
+#[derive(Debug)]
+pub(crate) struct Before<'a> {
+    layout: &'a Layout,
+    /// Where the next target is looked for.
+    rest: Range<usize>,
+}
+
+impl<'a> Before<'a> {
+    /// Most changes replace, add or take away a few targets: what follows is found again a few places off.
+    const NEAR: usize = 16;
+
+    /// For a block that begins at position `first` of what was group number `group` of `layout`.
+    pub(crate) fn new(layout: &'a Layout, group: usize, first: usize) -> Self {
+        let Range { start, end } = layout.range(group);
+        let back = if first > 0 { Self::NEAR / 2 } else { 0 };
+        Self { layout, rest: layout.from_position(group, first).saturating_sub(back).max(start)..end }
+    }
+
+    fn find(&mut self, content: u64) -> Option<Record> {
+        let contents = &self.layout.contents[self.rest.clone()];
+        let found = self.rest.start + contents.iter().take(Self::NEAR).position(|other| *other == content)?;
+        self.rest.start = found + 1;
+        Some(self.layout.record(found))
+    }
+}
+
+/// A block to be resolved.
+#[derive(Debug)]
+pub(crate) struct Task<'a> {
+    pub(crate) job: &'a Job,
+    pub(crate) resolver: Arc<Resolver>,
+    pub(crate) block: &'a Block,
+    /// What the block's group replaces.
+    pub(crate) before: Option<(&'a Layout, usize)>,
+}
+
+/// Appends the kept targets of a block to `records`.
+pub(crate) fn resolve_block(task: &Task<'_>, needs_nodes: bool, scratch: &mut Scratch, records: &mut Vec<Record>) {
+    let Task { job, resolver, block, before } = task;
+    let Scratch { contents, known, evaluation, run } = scratch;
     let shared = block.shared_hash();
+    contents.clear();
+    contents.extend((0..block.len()).map(|index| block.target_hash(shared, index)));
+    known.clear();
+    if let Some((layout, group)) = before {
+        let mut before = Before::new(layout, *group, block.first());
+        known.extend(contents.iter().map(|content| before.find(*content)));
+    }
     let nodes = NodeColumns::of(block, needs_nodes);
-    let record = |index: usize, id: TargetId| Record {
+    let position = |index: usize| (block.first() + index) as u32;
+    let fresh = |index: usize, id: TargetId| Record {
         id,
         address: xxh64(unescape(block.address(index)).as_bytes(), 0),
         node: nodes.as_ref().map_or(0, |nodes| nodes.hash(block, index)),
-        content: block.target_hash(shared, index),
-        position: (block.first() + index) as u32,
+        content: contents[index],
+        position: position(index),
     };
-    match resolver {
+    let known = |index: usize| Some(Record { position: position(index), ..(*known.get(index)?)? });
+    match &**resolver {
         Resolver::Compiled(program) => {
-            if !scratch.evaluation.evaluate(program, block, job.name()) {
+            let all_known = (0..block.len()).all(|index| known(index).is_some());
+            if !all_known && !evaluation.evaluate(program, block, job.name()) {
                 return;
             }
-            let Scratch { evaluation, run } = scratch;
-            run.block(program, evaluation, block, |index, id| records.push(record(index, id)));
+            let mut targets = run.targets(program, evaluation, block);
+            for index in 0..block.len() {
+                records.extend(known(index).or_else(|| Some(fresh(index, targets.resolve(index)?))));
+            }
         }
         Resolver::OneByOne => {
+            let resolve = |index| reference::resolve(job.name(), job.plan(), block, index);
             for index in 0..block.len() {
-                if let Some(id) = reference::resolve(job.name(), job.plan(), block, index) {
-                    records.push(record(index, id));
-                }
+                records.extend(known(index).or_else(|| Some(fresh(index, resolve(index)?))));
             }
         }
     }

@@ -16,8 +16,23 @@ use ta_model::group::{GroupChange, GroupKey, TargetGroup};
 /// What happens between two steps.
 #[derive(Clone, Debug)]
 enum Event {
-    Replace { job: usize, source: usize, targets: Vec<(u8, u8, u8)> },
-    Remove { job: usize, source: usize },
+    Replace {
+        job: usize,
+        source: usize,
+        targets: Vec<(u8, u8, u8)>,
+    },
+    Remove {
+        job: usize,
+        source: usize,
+    },
+    /// One target of a group replaced, added or removed.
+    Edit {
+        job: usize,
+        source: usize,
+        at: usize,
+        how: u8,
+        target: (u8, u8, u8),
+    },
     Collectors(u16),
     Table(usize),
     Step,
@@ -30,6 +45,8 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         6 => (0..JOBS.len(), 0usize..5, targets).prop_map(|(job, source, targets)| Event::Replace { job, source, targets }),
         2 => (0..JOBS.len(), 0usize..5).prop_map(|(job, source)| Event::Remove { job, source }),
+        6 => (0..JOBS.len(), 0usize..5, 0usize..14, 0u8..3, (0u8..30, 0u8..4, 0u8..3))
+            .prop_map(|(job, source, at, how, target)| Event::Edit { job, source, at, how, target }),
         2 => any::<u16>().prop_map(|bits| Event::Collectors(bits & 0x3FF)),
         1 => (0usize..4).prop_map(Event::Table),
         3 => Just(Event::Step),
@@ -116,9 +133,24 @@ fn run(strategy: StrategyKind, events: &[Event]) -> Result<(), TestCaseError> {
     let tables = mk_tables();
     let mut world = World::with(StrategyConfig { strategy, ..StrategyConfig::default() }, tables[0].clone(), mk_set(7));
     let mut groups: BTreeMap<GroupKey, Arc<TargetGroup>> = BTreeMap::new();
+    let mut contents: BTreeMap<(usize, usize), Vec<(u8, u8, u8)>> = BTreeMap::new();
     for event in events {
         match event {
             Event::Replace { job, source, targets } => {
+                let (key, group) = (mk_key(JOBS[*job], &source.to_string()), mk_targets(targets));
+                world.store.writer().apply([GroupChange::Replace(key.clone(), group.clone())]);
+                groups.insert(key, group);
+                contents.insert((*job, *source), targets.clone());
+            }
+            Event::Edit { job, source, at, how, target } => {
+                let targets = contents.entry((*job, *source)).or_default();
+                let at = at % (targets.len() + 1);
+                match how {
+                    0 => targets.insert(at, *target),
+                    1 if at < targets.len() => targets[at] = *target,
+                    _ if at < targets.len() => drop(targets.remove(at)),
+                    _ => {}
+                }
                 let (key, group) = (mk_key(JOBS[*job], &source.to_string()), mk_targets(targets));
                 world.store.writer().apply([GroupChange::Replace(key.clone(), group.clone())]);
                 groups.insert(key, group);
@@ -127,6 +159,7 @@ fn run(strategy: StrategyKind, events: &[Event]) -> Result<(), TestCaseError> {
                 let key = mk_key(JOBS[*job], &source.to_string());
                 world.store.writer().apply([GroupChange::Remove(key.clone())]);
                 groups.remove(&key);
+                contents.remove(&(*job, *source));
             }
             Event::Collectors(bits) => world.input.collectors = mk_set(*bits),
             Event::Table(number) => world.input.jobs = tables[*number].clone(),

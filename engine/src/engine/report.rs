@@ -1,5 +1,7 @@
 //! What a step did.
 
+use std::sync::Arc;
+
 /// A part of a step, named when it is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
@@ -28,6 +30,9 @@ pub struct StepReport {
     pub jobs: usize,
     /// Groups that were resolved.
     pub groups: usize,
+    /// The jobs they belong to, each with the number of targets in them. Jobs share threads, so that a job has no time of
+    /// its own: its part of the work is its part of the targets.
+    pub resolved: Vec<(Arc<str>, usize)>,
     /// Distinct targets kept, afterwards.
     pub targets: usize,
     /// Kept targets before merging those of one identity, afterwards.

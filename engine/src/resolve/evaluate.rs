@@ -334,27 +334,37 @@ pub(super) struct Run {
     joined: String,
 }
 
+/// The targets of one block, worked on one after the other.
+pub(super) struct Targets<'a> {
+    run: &'a mut Run,
+    program: &'a Program,
+    evaluation: &'a Evaluation,
+    block: &'a Block,
+    row: Vec<&'a str>,
+}
+
+impl Targets<'_> {
+    /// The identity of target `index`; nothing if it is dropped.
+    pub(super) fn resolve(&mut self, index: usize) -> Option<TargetId> {
+        self.row.clear();
+        if !self.evaluation.loads.is_empty() {
+            self.row.extend(self.block.row(index));
+        }
+        self.run.target(self.program, self.evaluation, &self.row)
+    }
+}
+
 impl Run {
-    /// Calls `kept` for every target of `block` that is kept.
-    pub(super) fn block(
-        &mut self,
-        program: &Program,
-        evaluation: &Evaluation,
-        block: &Block,
-        mut kept: impl FnMut(usize, TargetId),
-    ) {
+    /// Begins a block that was evaluated.
+    pub(super) fn targets<'a>(
+        &'a mut self,
+        program: &'a Program,
+        evaluation: &'a Evaluation,
+        block: &'a Block,
+    ) -> Targets<'a> {
         self.values.clear();
         self.values.resize(program.names.len(), Value::Known(Span::default()));
-        let mut row = Vec::new();
-        for index in 0..block.len() {
-            row.clear();
-            if !evaluation.loads.is_empty() {
-                row.extend(block.row(index));
-            }
-            if let Some(id) = self.target(program, evaluation, &row) {
-                kept(index, id);
-            }
-        }
+        Targets { run: self, program, evaluation, block, row: Vec::new() }
     }
 
     fn target(&mut self, program: &Program, evaluation: &Evaluation, row: &[&str]) -> Option<TargetId> {
@@ -379,6 +389,7 @@ impl Run {
                         self.values[*to as usize] = self.values[*from as usize];
                     }
                 }
+                Step::Assign { from, to } => self.values[*to as usize] = self.values[*from as usize],
                 Step::Rule { op, inputs, target } => {
                     let Op::Rule { rule, .. } = &program.ops[*op as usize] else { continue };
                     let inputs = &evaluation.inputs[inputs.0 as usize..inputs.1 as usize];
@@ -389,7 +400,6 @@ impl Run {
             }
         }
         Some(self.identify(program, evaluation, row))
-                Step::Assign { from, to } => self.values[*to as usize] = self.values[*from as usize],
     }
 
     fn get<'a>(&'a self, slot: SlotId, evaluation: &'a Evaluation, row: &[&'a str]) -> &'a str {

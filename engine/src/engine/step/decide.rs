@@ -9,9 +9,10 @@ use rayon::prelude::*;
 use ta_model::CollectorSet;
 use ta_model::job_table::Job;
 
+use super::resolve::Laid;
 use crate::engine::{Engine, JobState, StepInput, StepReport};
 use crate::job::{JobSnapshot, Sorter};
-use crate::layout::Layout;
+use crate::layout::{Layout, Same};
 use crate::owner::{Owner, Unassigned};
 use crate::snapshot::Snapshot;
 use crate::strategy::{JobTargets, Problem};
@@ -23,14 +24,14 @@ pub(super) type Decided = (usize, Arc<JobSnapshot>);
 pub(super) fn decide(
     engine: &Engine,
     input: &StepInput,
-    layouts: Vec<Option<Arc<Layout>>>,
+    layouts: Vec<Option<Laid>>,
     collectors_changed: bool,
     report: &mut StepReport,
 ) -> Vec<Decided> {
     let mut pending: Vec<Pending<'_>> = Vec::new();
     for ((index, job), layout) in input.jobs.jobs().iter().enumerate().zip(layouts) {
         if layout.is_some() || collectors_changed {
-            pending.extend(engine.jobs.get(job.name()).map(|state| Pending { index, job, state, layout }));
+            pending.extend(engine.jobs.get(job.name()).map(|state| Pending { index, job, state, laid: layout }));
         }
     }
     let decision = Decision::new(engine, input);
@@ -65,8 +66,8 @@ struct Pending<'a> {
     index: usize,
     job: &'a Arc<Job>,
     state: &'a JobState,
-    /// Its layout, if it was laid out anew.
-    layout: Option<Arc<Layout>>,
+    /// If it was laid out anew.
+    laid: Option<Laid>,
 }
 
 /// A job with what is known of its targets' owners.
@@ -120,18 +121,19 @@ impl<'a> Decision<'a> {
     }
 
     fn carry_over<'j>(&self, pending: Pending<'j>) -> Work<'j> {
-        let Pending { index, job, state, layout: new_layout } = pending;
+        let Pending { index, job, state, laid } = pending;
         let old = state.snapshot.clone();
-        let laid_out = new_layout.is_some();
-        let layout = new_layout.or_else(|| old.as_ref().map(|old| old.layout.clone())).unwrap_or_default();
+        let (layout, same) = match laid {
+            Some(laid) => (laid.layout, Some(laid.same)),
+            None => (old.as_ref().map(|old| old.layout.clone()).unwrap_or_default(), None),
+        };
         let previous = vec![Owner::PENDING; layout.len()];
         let counts = Counts::default();
         let mut work = Work { index, job, synced: state.synced, layout, old, previous, counts };
         if let Some(old) = work.old.clone() {
-            if laid_out {
-                self.carry_by_identity(&mut work, &old);
-            } else {
-                self.carry_all(&mut work, &old);
+            match same {
+                Some(same) => self.carry_some(&mut work, &old, &same),
+                None => self.carry_all(&mut work, &old),
             }
         }
         let before = work.old.as_ref().map_or(0, |old| old.layout.kept());
@@ -150,19 +152,35 @@ impl<'a> Decision<'a> {
         work.counts.carried = work.layout.kept();
     }
 
-    fn carry_by_identity(&self, work: &mut Work<'_>, old: &JobSnapshot) {
-        let mut shadowed = work.layout.shadowed.iter().peekable();
-        for (ordinal, id) in work.layout.ids.iter().enumerate() {
-            if shadowed.next_if(|shadowed| **shadowed as usize == ordinal).is_some() {
+    /// Targets of unchanged groups by their place, the others by identity.
+    fn carry_some(&self, work: &mut Work<'_>, old: &JobSnapshot, same: &[Same]) {
+        let layout = work.layout.clone();
+        let mut shadowed = layout.shadowed.iter().map(|ordinal| *ordinal as usize).peekable();
+        let mut same = same.iter().peekable();
+        for ordinal in 0..layout.len() {
+            while same.next_if(|same| (same.new + same.len) as usize <= ordinal).is_some() {}
+            if shadowed.next_if_eq(&ordinal).is_some() {
                 continue;
             }
-            let Some(before) = old.layout.find(*id) else { continue };
-            work.counts.carried += 1;
-            work.counts.relabelled += usize::from(old.layout.contents[before] != work.layout.contents[ordinal]);
-            if let Some(owner) = old.owners[before].ordinal() {
-                work.previous[ordinal] = self.remap[owner];
-                work.counts.moved += usize::from(self.remap[owner] == Owner::PENDING);
+            let placed = same.peek().filter(|same| same.new as usize <= ordinal);
+            // one that another stood for until now is found by identity
+            let placed = placed.map(|same| ordinal - same.new as usize + same.old as usize);
+            match placed.filter(|before| old.owners[*before] != Owner::SHADOWED) {
+                Some(before) => self.carry(work, old, before, ordinal),
+                None => {
+                    let Some(before) = old.layout.find(layout.ids[ordinal]) else { continue };
+                    work.counts.relabelled += usize::from(old.layout.contents[before] != layout.contents[ordinal]);
+                    self.carry(work, old, before, ordinal);
+                }
             }
+        }
+    }
+
+    fn carry(&self, work: &mut Work<'_>, old: &JobSnapshot, before: usize, ordinal: usize) {
+        work.counts.carried += 1;
+        if let Some(owner) = old.owners[before].ordinal() {
+            work.previous[ordinal] = self.remap[owner];
+            work.counts.moved += usize::from(self.remap[owner] == Owner::PENDING);
         }
     }
 

@@ -8,18 +8,18 @@ use ta_model::group::{Block, Shape};
 use ta_model::job_table::{Job, JobTable};
 
 use crate::engine::{Engine, JobState, Phase, StepReport};
-use crate::layout::{Layout, LayoutBuilder};
-use crate::resolve::{Record, Resolver, Scratch, resolve_block};
-
-/// A block to be resolved.
-struct Task<'a> {
-    job: &'a Arc<Job>,
-    resolver: Arc<Resolver>,
-    block: &'a Block,
-}
+use crate::layout::{Layout, LayoutBuilder, Same};
+use crate::resolve::{Record, Resolver, Scratch, Task, resolve_block};
 
 /// Targets a thread resolves before it looks for more: some hundred microseconds of work.
 const CHUNK: usize = 512;
+
+/// The new layout of a job, and what of the old one stands in it unchanged.
+#[derive(Clone)]
+pub(super) struct Laid {
+    pub(super) layout: Arc<Layout>,
+    pub(super) same: Vec<Same>,
+}
 
 /// Returns the new layout of each job that has one, by index in the table.
 pub(super) fn resolve_and_lay_out(
@@ -28,7 +28,7 @@ pub(super) fn resolve_and_lay_out(
     changed: &[usize],
     report: &mut StepReport,
     ended: &mut dyn FnMut(Phase),
-) -> Vec<Option<Arc<Layout>>> {
+) -> Vec<Option<Laid>> {
     compile(engine, table, changed);
     let mut tasks = Vec::new();
     let mut first_task = Vec::with_capacity(changed.len());
@@ -36,10 +36,17 @@ pub(super) fn resolve_and_lay_out(
         first_task.push(tasks.len());
         let job = &table.jobs()[*index];
         let Some(state) = engine.jobs.get(job.name()) else { continue };
+        let old = state.snapshot.as_ref().map(|snapshot| &*snapshot.layout);
+        let mut targets = 0;
         for group in state.groups.values().filter(|group| group.laid.is_none()) {
             report.groups += 1;
+            targets += group.group.len();
+            let before = old.zip(group.before.map(|number| number as usize));
             let blocks = group.group.blocks().iter();
-            tasks.extend(blocks.map(|block| Task { job, resolver: state.resolver(block), block }));
+            tasks.extend(blocks.map(|block| Task { job, resolver: state.resolver(block), block, before }));
+        }
+        if targets > 0 {
+            report.resolved.push((job.name().clone(), targets));
         }
     }
     let needs_nodes = engine.needs_nodes;
@@ -47,7 +54,7 @@ pub(super) fn resolve_and_lay_out(
     ended(Phase::Resolve);
 
     report.jobs = changed.len();
-    let laid: Vec<(usize, Layout)> = engine.pool.install(|| {
+    let laid: Vec<(usize, Laid)> = engine.pool.install(|| {
         let jobs = changed.par_iter().zip(&first_task);
         jobs.filter_map(|(index, task)| {
             let state = engine.jobs.get(table.jobs()[*index].name())?;
@@ -60,10 +67,10 @@ pub(super) fn resolve_and_lay_out(
     for (index, layout) in laid {
         if let Some(state) = engine.jobs.get_mut(table.jobs()[index].name()) {
             for (number, group) in state.groups.values_mut().enumerate() {
-                group.laid = Some(number as u32);
+                (group.laid, group.before) = (Some(number as u32), None);
             }
         }
-        layouts[index] = Some(Arc::new(layout));
+        layouts[index] = Some(layout);
     }
     layouts
 }
@@ -147,7 +154,7 @@ fn resolve(tasks: &[Task<'_>], needs_nodes: bool) -> Resolved {
         let ends: Vec<u32> = tasks
             .iter()
             .map(|task| {
-                resolve_block(task.job, &task.resolver, task.block, needs_nodes, scratch, &mut records);
+                resolve_block(task, needs_nodes, scratch, &mut records);
                 records.len() as u32
             })
             .collect();
@@ -162,7 +169,7 @@ fn resolve(tasks: &[Task<'_>], needs_nodes: bool) -> Resolved {
     resolved
 }
 
-fn lay_out(state: &JobState, resolved: &Resolved, first_task: usize, needs_nodes: bool) -> Layout {
+fn lay_out(state: &JobState, resolved: &Resolved, first_task: usize, needs_nodes: bool) -> Laid {
     let old = state.snapshot.as_ref().map(|snapshot| &snapshot.layout);
     let targets = state.groups.values().map(|group| group.group.len()).sum();
     let mut builder = LayoutBuilder::with_capacity(targets, state.groups.len(), needs_nodes);
@@ -179,5 +186,6 @@ fn lay_out(state: &JobState, resolved: &Resolved, first_task: usize, needs_nodes
             }
         }
     }
-    builder.finish()
+    let (layout, same) = builder.finish();
+    Laid { layout: Arc::new(layout), same }
 }
