@@ -14,6 +14,7 @@
 
 mod changes;
 mod report;
+mod retired;
 mod step;
 
 use std::collections::{BTreeMap, HashMap};
@@ -31,6 +32,7 @@ use crate::store::{GroupName, TargetStore};
 use crate::strategy::{Planner, Strategy, StrategyConfig, StrategyError};
 
 pub use report::{Phase, StepReport};
+use retired::Retired;
 
 /// How an engine works.
 #[derive(Clone, Copy, Debug)]
@@ -83,6 +85,7 @@ pub struct Engine {
     planner: Option<Box<dyn Planner>>,
     last: Arc<Snapshot>,
     cell: SnapshotCell,
+    retired: Retired,
 }
 
 /// What the engine holds of one job.
@@ -102,9 +105,6 @@ struct GroupState {
     group: Arc<TargetGroup>,
     /// Its index in the job's layout; nothing if it has to be resolved.
     laid: Option<u32>,
-}
-
-impl Engine {
     /// If it has to be: the index of the group it replaces, resolved by the same rules.
     before: Option<u32>,
 }
@@ -118,6 +118,9 @@ impl GroupState {
     fn forget(&mut self) {
         (self.laid, self.before) = (None, None);
     }
+}
+
+impl Engine {
     /// An engine that reads from `store`. Fails for a strategy that cannot work.
     pub fn new(options: &EngineOptions, store: TargetStore) -> Result<Self, EngineError> {
         let strategy = options.strategy.build()?;
@@ -136,6 +139,7 @@ impl GroupState {
             planner: None,
             cell: SnapshotCell::new(first.clone()),
             last: first,
+            retired: Retired::default(),
         })
     }
 
@@ -180,6 +184,13 @@ impl GroupState {
             }
         }
         kept
+    }
+
+    /// Frees what was replaced and no reader holds any more; every step does so too. True if nothing is left of it.
+    ///
+    /// Memory that waits for a slow reader is given back no sooner than by the next call of this.
+    pub fn free_retired(&mut self) -> bool {
+        self.retired.free()
     }
 
     /// The newest snapshot.

@@ -4,6 +4,8 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use common::*;
 use ta_engine::{StrategyConfig, StrategyError, StrategyKind, Unassigned};
 use ta_model::CollectorSet;
@@ -387,6 +389,24 @@ fn bodies_are_kept_within_the_budget_and_survive_what_does_not_touch_them() {
     assert_eq!(share.whole().unwrap().as_ptr(), whole.as_ptr(), "the very same bytes");
     assert_eq!(share.etag(), etag);
     body(&snapshot, "b", "collector-0");
+}
+
+#[test]
+fn what_was_replaced_is_freed_by_the_engine_and_never_by_a_reader() {
+    let mut world = mk_world(StrategyKind::ConsistentHashing, mk_numbered(0..2));
+    world.addresses("job", "0", &["x:1", "y:1"]);
+    world.step();
+    let reader = world.snapshot();
+    let sending = reader.job("job").unwrap().shares().next().unwrap().1.body();
+    let seen = Arc::downgrade(&reader);
+    world.addresses("job", "0", &["z:1"]);
+    world.step();
+    drop(reader);
+    assert_eq!(seen.strong_count(), 1, "held by the engine alone");
+    assert!(!world.engine.free_retired(), "a body of it is still being sent");
+    assert_eq!(seen.strong_count(), 0);
+    assert!(sending.map(|piece| piece.len()).sum::<usize>() > 0);
+    assert!(world.engine.free_retired());
 }
 
 #[test]

@@ -37,7 +37,8 @@ pub(super) fn publish(
     let snapshot = Arc::new(snapshot);
     engine.cell.publish(snapshot.clone());
     let old = std::mem::replace(&mut engine.last, snapshot);
-    drop(old);
+    engine.retired.keep(old, &engine.last);
+    engine.retired.free();
 }
 
 fn assemble(engine: &Engine, input: &StepInput, jobs: Vec<Arc<JobSnapshot>>) -> Snapshot {
