@@ -120,7 +120,7 @@ fn goals(data: &Data) -> Vec<Goal> {
             .note("compacting the group is most of it: strings are read once, compared with the group's first target, and copied"),
         at_most("G3", "relabelling (rules of a ServiceMonitor) adds per target", 300.0, "ns", relabel).note("not profiled yet; by count it is the difference of step/full_servicemonitor and step/full_unfiltered in baseline/instructions.tsv"),
         at_most("G4", "groups sent again unchanged", 50.0, "ns/group", filtered("re-sent unchanged"))
-            .note("equal content is found by comparing it, some 5 KB a group that have left the caches; recognising one by version or address would cost next to nothing"),
+            .note("the key and the hash of a group that was just built, and the key it is compared with, come from memory one after the other"),
         at_most("G5", "1 % of targets changed, clustered / full rebuild", 2.0, "%", rebuilt("step: 1 % of targets changed, clustered", 0.01))
             .note("the jobs of the changed groups are laid out anew as a whole"),
         at_most("G5", "1 % changed, one in every 10th group / full rebuild", 13.0, "%", rebuilt("step: 1 target in every 10th group changed", 0.1))
@@ -154,7 +154,7 @@ fn goals(data: &Data) -> Vec<Goal> {
             .note("the store's map, its keys and what the memory allocator does not give back come on top of groups, tables and bodies"),
         at_most("G12", "look-up while the engine steps, 99 %", 100.0, "µs", reader("look-up, engine stepping", "p99_us")),
         at_most("G12", "… the longest", 100.0, "µs", reader("look-up, engine stepping", "max_us"))
-            .note("cause not established: the machine may have taken the core away (the measurement of nothing is too short to be hit by that as often), or the reader was the last to hold a snapshot and had to free it"),
+            .note("what a held snapshot, read in turns with it, shows as well is the machine taking the core away; readers free nothing"),
         Goal { at_least: true, ..at_most("G15", "full step, 1 thread / 2 threads", 1.8, "×", ratio(step("filtered"), step("filtered-2"))) }
             .note("taking groups from the store (about a tenth of the step) runs on one thread, the rest is not profiled; any other work on the machine counts against the second thread"),
         Goal { at_least: true, ..at_most("G15", "the same at 1M targets", 1.8, "×", ratio(step("million"), step("million-2"))) }
