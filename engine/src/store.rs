@@ -119,7 +119,9 @@ impl Shard {
         let groups = self.jobs.entry(job.clone()).or_default();
         let was_clean = groups.changed.is_empty();
         let mut any = false;
-        while let Some(change) = changes.next_if(|change| change.key().job == *job) {
+        // nearly always the very same text, so that it need not be compared
+        let same = |other: &Arc<str>| Arc::ptr_eq(other, job) || other == job;
+        while let Some(change) = changes.next_if(|change| same(&change.key().job)) {
             any |= groups.apply(change);
         }
         if any && was_clean {
