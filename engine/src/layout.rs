@@ -75,7 +75,7 @@ impl Layout {
     }
 
     /// The first ordinal of group `index` whose target stands at `position` of it, or after that.
-    pub(crate) fn from_position(&self, index: usize, position: usize) -> usize {
+    pub(crate) fn ordinal_at(&self, index: usize, position: usize) -> usize {
         let range = self.range(index);
         match self.positions.get(range.clone()) {
             Some(positions) if !self.positions.is_empty() => {

@@ -83,7 +83,7 @@ impl<'a> Before<'a> {
     pub(crate) fn new(layout: &'a Layout, group: usize, first: usize) -> Self {
         let Range { start, end } = layout.range(group);
         let back = if first > 0 { Self::NEAR / 2 } else { 0 };
-        Self { layout, rest: layout.from_position(group, first).saturating_sub(back).max(start)..end }
+        Self { layout, rest: layout.ordinal_at(group, first).saturating_sub(back).max(start)..end }
     }
 
     fn find(&mut self, content: u64) -> Option<Record> {

@@ -13,13 +13,16 @@ use ta_engine::{Engine, EngineOptions, Snapshot, StepInput, StrategyConfig, Stra
 use ta_model::CollectorSet;
 use ta_model::group::{GroupChange, GroupKey, TargetGroup};
 
+/// Host, version, node.
+type Target = (u8, u8, u8);
+
 /// What happens between two steps.
 #[derive(Clone, Debug)]
 enum Event {
     Replace {
         job: usize,
         source: usize,
-        targets: Vec<(u8, u8, u8)>,
+        targets: Vec<Target>,
     },
     Remove {
         job: usize,
@@ -64,7 +67,7 @@ fn mk_tables() -> Vec<Arc<ta_model::job_table::JobTable>> {
     ]
 }
 
-fn mk_targets(targets: &[(u8, u8, u8)]) -> Arc<TargetGroup> {
+fn mk_targets(targets: &[Target]) -> Arc<TargetGroup> {
     let texts: Vec<[String; 4]> = targets
         .iter()
         .map(|(host, version, node)| {
@@ -133,7 +136,7 @@ fn run(strategy: StrategyKind, events: &[Event]) -> Result<(), TestCaseError> {
     let tables = mk_tables();
     let mut world = World::with(StrategyConfig { strategy, ..StrategyConfig::default() }, tables[0].clone(), mk_set(7));
     let mut groups: BTreeMap<GroupKey, Arc<TargetGroup>> = BTreeMap::new();
-    let mut contents: BTreeMap<(usize, usize), Vec<(u8, u8, u8)>> = BTreeMap::new();
+    let mut contents: BTreeMap<(usize, usize), Vec<Target>> = BTreeMap::new();
     for event in events {
         match event {
             Event::Replace { job, source, targets } => {
