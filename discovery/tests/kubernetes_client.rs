@@ -139,6 +139,39 @@ async fn a_token_that_was_rotated_on_disk_is_read_again_after_one_refusal() {
 }
 
 #[tokio::test]
+async fn a_plugin_is_asked_for_the_token_and_one_that_fails_is_named() {
+    let directory = TempDir::new().unwrap();
+    let server = Server::start(one_thing).await;
+    let credential =
+        r#"{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"from-plugin"}}"#;
+    let plugin = mk_file(&directory, "plugin", credential);
+    let user = |command: &str| {
+        format!(
+            "exec: {{apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, command: {command}, \
+             args: ['{}']}}",
+            plugin.display()
+        )
+    };
+    let (kubernetes, _) = mk_kubernetes(mk_settings(&mk_kubeconfig(&directory, &server.url(""), &user("cat"))));
+    let _subscription = synced(&kubernetes, &kubernetes.cluster().unwrap()).await;
+    assert_eq!(server.script.seen()[0].header("authorization"), "Bearer from-plugin");
+
+    for (plugin, expected) in [
+        ("no-such-plugin", r#"exec plugin "no-such-plugin" of the kubeconfig cannot be run: No such file"#),
+        ("rmdir", r#"exec plugin "rmdir" of the kubeconfig failed with exit status: 1: rmdir: "#),
+        ("echo", r#"exec plugin "echo" of the kubeconfig gave no ExecCredential"#),
+    ] {
+        let path = mk_kubeconfig(&directory, &server.url(""), &user(plugin));
+        let (kubernetes, status) = mk_kubernetes(mk_settings(&path));
+        let cluster = kubernetes.cluster().unwrap();
+        let _subscription = kubernetes.watches.subscribe::<Things>(&cluster, Scope::default(), Arc::default());
+        common::until("a failure", || !status.watches()[0].last_error.is_empty()).await;
+        let error = &status.watches()[0].last_error;
+        assert!(error.starts_with(expected), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_kubeconfig_that_cannot_be_opened_means_in_cluster_and_without_one_says_what_to_do() {
     let directory = TempDir::new().unwrap();
     let missing = directory.path().join("none");

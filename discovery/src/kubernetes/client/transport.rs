@@ -11,7 +11,7 @@ use http_body_util::BodyExt;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use kube::Config;
-use kube::client::ConfigExt;
+use kube::client::{AuthError, ConfigExt};
 use ta_model::scrape_config::HttpClientConfig;
 use tokio::sync::Mutex;
 use tower::{BoxError, ServiceBuilder};
@@ -146,7 +146,11 @@ async fn connect(access: &Access, made: &Mutex<Made>) -> Result<(u64, kube::Clie
     let access = access.clone();
     let making = tokio::task::spawn_blocking(move || {
         let config = access.config().map_err(|error| error.to_string())?;
-        make(config).map_err(|error| explain(&error))
+        let plugin = config.auth_info.exec.as_ref().and_then(|exec| exec.command.clone());
+        make(config).map_err(|error| match &error {
+            kube::Error::Auth(error) => explain_auth(plugin.as_deref(), error),
+            other => explain(other),
+        })
     });
     let client = making.await.map_err(|_| "the client's code panicked".to_owned())??;
     made.generation += 1;
@@ -189,8 +193,25 @@ async fn get_through(client: &kube::Client, generation: u64, path: &str, accept:
 /// The cause with its causes, without kube's names for them.
 fn explain(error: &kube::Error) -> String {
     match error {
-        kube::Error::Service(error) => chain(&**error),
+        kube::Error::Service(error) => match error.downcast_ref::<AuthError>() {
+            Some(error) => explain_auth(None, error),
+            None => chain(&**error),
+        },
         kube::Error::HyperError(error) => chain(error),
+        other => chain(other),
+    }
+}
+
+/// What went wrong with an exec plugin. Not what it wrote to its standard output: a token is meant to stand there.
+fn explain_auth(plugin: Option<&str>, error: &AuthError) -> String {
+    let plugin = plugin.map(|plugin| format!(" {plugin:?}")).unwrap_or_default();
+    match error {
+        AuthError::AuthExecStart(error) => format!("exec plugin{plugin} of the kubeconfig cannot be run: {error}"),
+        AuthError::AuthExecRun { out, .. } => {
+            let said: String = String::from_utf8_lossy(&out.stderr).trim().chars().take(300).collect();
+            format!("exec plugin{plugin} of the kubeconfig failed with {}: {said}", out.status)
+        }
+        AuthError::AuthExecParse(_) => format!("exec plugin{plugin} of the kubeconfig gave no ExecCredential"),
         other => chain(other),
     }
 }
