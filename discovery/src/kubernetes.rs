@@ -24,6 +24,7 @@ mod watch;
 
 pub use client::{Cluster, KubeError, KubeSettings, Kubernetes, ServiceAccount};
 pub(crate) use get::Unknown;
+pub(crate) use kinds::{Meta, Pods, Services};
 pub use object::{Kind, ObjectKey};
 pub use resource::Resource;
 pub(crate) use watch::WatchNotes;

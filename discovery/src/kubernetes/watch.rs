@@ -133,6 +133,13 @@ impl Watches {
         Subscription::new(self.clone(), key, store, bell)
     }
 
+    /// A share in each watch of a kind that is under way in `cluster`, whoever asked for it. Starts none.
+    pub(crate) fn current<K: Kind>(&self, cluster: &Cluster) -> Vec<Subscription<K>> {
+        let is_meant = |key: &&WatchKey| key.cluster == *cluster && key.kind == TypeId::of::<K>();
+        let keys: Vec<WatchKey> = lock(&self.0.running).keys().filter(is_meant).cloned().collect();
+        keys.into_iter().map(|key| self.subscribe(cluster, key.scope, Arc::default())).collect()
+    }
+
     fn start<K: Kind>(&self, key: &WatchKey) -> Running {
         let notes = Arc::new(WatchNotes::new(key.cluster.name(), K::RESOURCE, &key.scope, self.0.status.clone()));
         let store = Arc::new(Store::<K>::new(notes.clone()));
