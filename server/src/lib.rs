@@ -19,6 +19,7 @@ pub mod health;
 pub mod http;
 mod https;
 pub mod metrics;
+mod otlp;
 mod pages;
 mod readiness;
 mod render;

@@ -10,8 +10,8 @@ mod snapshot;
 mod status;
 mod tls;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use prometheus::proto::MetricFamily;
@@ -35,9 +35,10 @@ const DURATION_BUCKETS: [f64; 24] = [
 /// Upstream's bounds of the processing histograms, preceded by ones below a second.
 const PROCESS_BUCKETS: [f64; 13] = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 1.0, 5.0, 10.0, 30.0, 60.0, 120.0];
 
-/// The instrumentation scope, on every series that upstream exports through OpenTelemetry.
+/// The instrumentation scope of every series that upstream exports through OpenTelemetry.
+pub(crate) const SCOPE_NAME: &str = "targetallocator";
 const SCOPE: [(&str, &str); 3] =
-    [("otel_scope_name", "targetallocator"), ("otel_scope_schema_url", ""), ("otel_scope_version", "")];
+    [("otel_scope_name", SCOPE_NAME), ("otel_scope_schema_url", ""), ("otel_scope_version", "")];
 
 /// What made the engine compute an assignment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +89,10 @@ struct Inner {
     /// Milliseconds since 1970; 0 = never.
     published: AtomicU64,
     tls: TlsMetrics,
+    /// Pushes by OTLP that were taken, and that failed.
+    pushes: [AtomicU64; 2],
+    /// Labels of `target_info`, where metrics are pushed.
+    resource: OnceLock<Vec<(String, String)>>,
 }
 
 impl Metrics {
@@ -119,6 +124,8 @@ impl Metrics {
             connections: AtomicI64::new(0),
             published: AtomicU64::new(0),
             tls: TlsMetrics::default(),
+            pushes: [const { AtomicU64::new(0) }; 2],
+            resource: OnceLock::new(),
         };
         inner.scoped.register(Box::new(inner.time_to_allocate.clone()))?;
         inner.scoped.register(Box::new(inner.http_duration.clone()))?;
@@ -183,6 +190,16 @@ impl Metrics {
     /// A handler or a body panicked.
     pub(crate) fn panicked(&self) {
         self.0.panics.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Metrics are pushed, as this resource: `target_info` shows it from now on. Only the first call counts.
+    pub(crate) fn pushed_as(&self, resource: Vec<(String, String)>) {
+        self.0.resource.set(resource).ok(); // set before: as good
+    }
+
+    /// Metrics were pushed, or could not be.
+    pub(crate) fn pushed(&self, taken: bool) {
+        self.0.pushes[usize::from(!taken)].fetch_add(1, Ordering::Relaxed);
     }
 
     /// A client connected over TLS, or tried to.
@@ -254,12 +271,20 @@ impl Metrics {
         if let Some(time) = self.last_published() {
             families.gauge(Name::SnapshotTimestamp, seconds_since_epoch(time));
         }
-        families.info(&[
-            ("service_name", inner.identity.service_name.as_str()),
-            ("telemetry_sdk_language", "rust"),
-            ("telemetry_sdk_name", env!("CARGO_PKG_NAME")),
-            ("telemetry_sdk_version", env!("CARGO_PKG_VERSION")),
-        ]);
+        let Some(resource) = inner.resource.get() else {
+            families.info(&[
+                ("service_name", inner.identity.service_name.as_str()),
+                ("telemetry_sdk_language", "rust"),
+                ("telemetry_sdk_name", env!("CARGO_PKG_NAME")),
+                ("telemetry_sdk_version", env!("CARGO_PKG_VERSION")),
+            ]);
+            return;
+        };
+        let labels: Vec<_> = resource.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        families.info(&labels);
+        for (result, pushes) in ["ok", "failed"].into_iter().zip(&inner.pushes) {
+            families.counter_with(Name::OtlpPushes, &[("result", result)], count(pushes));
+        }
     }
 
     /// Drops the durations of jobs that are gone.

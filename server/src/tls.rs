@@ -26,7 +26,7 @@ pub(crate) use reload::Material;
 pub(crate) use verifier::rejection_of;
 
 /// The one crypto provider of the program.
-fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
     PROVIDER.get_or_init(|| Arc::new(aws_lc_rs::default_provider())).clone()
 }

@@ -23,9 +23,10 @@ use crate::config::{CollectorSource, Config};
 use crate::config_task::JobTables;
 use crate::engine_thread::{self, Inputs, StepTimes, Wake, wake_on_change};
 use crate::health::{Health, Phase};
-use crate::http;
+use crate::http::{self, StatusSource};
 use crate::https::Https;
 use crate::metrics::{Identity, Method, Metrics};
+use crate::otlp::{self, Pushes};
 use crate::readiness::Startup;
 use crate::sizing::Limits;
 use crate::step_log::StepLog;
@@ -51,6 +52,7 @@ pub struct Program {
     /// Ends the accept loops.
     close: CancellationToken,
     drain: Duration,
+    pushes: Pushes,
     wake: Wake,
     /// Keeps the job table's channel open.
     _tables: Option<JobTables>,
@@ -80,8 +82,9 @@ impl Program {
         let sink = StoreSink { writer: store.writer(), synced: resources.synced };
         build.discovery(sink, sources, status.clone(), all_jobs);
         build.startup(snapshots.clone(), inputs, steps, resources.merged);
-        let known = Discovered { status, resources: resources.view };
-        build.serve(listener, https, snapshots, known, resources.tables)
+        let known: Arc<dyn StatusSource> = Arc::new(Discovered { status, resources: resources.view });
+        let pushes = build.pushes(&snapshots, &known, env)?;
+        build.serve(listener, https, snapshots, known, pushes, resources.tables)
     }
 
     /// Where HTTP listens.
@@ -114,7 +117,9 @@ impl Program {
             () = tokio::time::sleep(drain) => {}
         }
         self.close.cancel();
+        self.pushes.stop();
         while self.http.join_next().await.is_some() {}
+        self.pushes.ended().await;
         self.wake.stop();
         tracing::info!("stopped");
         Ok(())
@@ -249,13 +254,31 @@ impl Build {
         self.tasks.transient("start-up", Startup { caps, health, snapshots, jobs, collectors, resources, steps }.run());
     }
 
+    /// Starts to push metrics, if there is anywhere to push to.
+    fn pushes(
+        &mut self,
+        snapshots: &SnapshotCell,
+        known: &Arc<dyn StatusSource>,
+        env: &Environment,
+    ) -> anyhow::Result<Pushes> {
+        let readers = otlp::readers(&self.config.readers, env).map_err(anyhow::Error::msg)?;
+        let resource = otlp::Resource::new(env, &otlp::host_name());
+        if !readers.is_empty() {
+            self.metrics.pushed_as(resource.labels());
+        }
+        let (metrics, snapshots, status) = (self.metrics.clone(), snapshots.clone(), known.clone());
+        let source = otlp::Source { metrics, snapshots, status };
+        Ok(Pushes::start(readers, &source, &resource, &mut self.tasks))
+    }
+
     /// Starts to accept connections.
     fn serve(
         self,
         listener: TcpListener,
         https: Option<(TcpListener, http::Tls)>,
         snapshots: SnapshotCell,
-        known: Discovered,
+        known: Arc<dyn StatusSource>,
+        pushes: Pushes,
         tables: Option<JobTables>,
     ) -> anyhow::Result<Program> {
         let Self { config, health, metrics, wake, tasks } = self;
@@ -264,7 +287,7 @@ impl Build {
             snapshots,
             health: health.clone(),
             metrics,
-            status: Arc::new(known),
+            status: known,
             options: http::Options { allow_insecure_auth_secrets: config.allow_insecure_auth_secrets },
         };
         let close = CancellationToken::new();
@@ -288,6 +311,7 @@ impl Build {
             http,
             close,
             drain: config.http.drain,
+            pushes,
             wake,
             _tables: tables,
         })

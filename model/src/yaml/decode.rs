@@ -68,6 +68,11 @@ impl Problems {
     }
 }
 
+/// Sections with a secret in them, which one may have written in place of the section.
+const AROUND_SECRETS: [&str; 4] = ["authorization", "basic_auth", "oauth2", "tls_config"];
+/// Sections that are nothing but secrets, down to the last value.
+const FULL_OF_SECRETS: [&str; 3] = ["headers", "http_headers", "proxy_connect_header"];
+
 /// Decodes nodes by one [`Dialect`], remembers where it is, and collects problems.
 #[derive(Debug)]
 pub struct Decoder {
@@ -184,14 +189,22 @@ impl Decoder {
         }
     }
 
-    /// Records that `node` cannot be a `wanted`, in Go's words.
+    /// Records that `node` cannot be a `wanted`, in Go's words; but Go quotes secrets too.
     pub fn mismatch(&mut self, node: &Node, wanted: &str) {
         let found = match &node.value {
             Value::List(_) => "!!seq".to_owned(),
             Value::Map(_) => "!!map".to_owned(),
+            Value::Scalar(scalar) if self.is_confidential() => scalar.resolve().tag().to_owned(),
             Value::Scalar(scalar) => format!("{} `{}`", scalar.resolve().tag(), shortened(&scalar.text)),
         };
         self.error(node.line, format!("cannot unmarshal {found} into {wanted}"));
+    }
+
+    /// Whether what stands here may be a secret in the wrong place, as in `basic_auth: hunter2`.
+    fn is_confidential(&self) -> bool {
+        let mut keys = self.path.split('.').map(|key| key.split('[').next().unwrap_or(key));
+        keys.clone().next_back().is_some_and(|key| AROUND_SECRETS.contains(&key))
+            || keys.any(|key| FULL_OF_SECRETS.contains(&key))
     }
 
     /// The text of a scalar for a string field, by the dialect; an error and `None` for anything else.

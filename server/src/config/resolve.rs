@@ -331,9 +331,6 @@ impl Resolver<'_> {
             let problem = self.problem("telemetry.metrics.readers", message);
             self.errors.push(ConfigProblem { key, ..problem });
         }
-        if raw.readers.iter().any(|reader| reader.periodic.is_some()) {
-            self.warn("telemetry.metrics.readers", "this build does not push metrics yet; scrape /metrics instead");
-        }
     }
 
     fn strategy(&mut self, raw: &RawConfig) -> StrategyConfig {

@@ -75,14 +75,13 @@ pub(super) async fn run(
     let mut parked = Parked { wire, ahead: Bytes::new() };
     loop {
         if parked.ahead.is_empty() && !parked.wire.holds_input() {
-            tokio::select! {
+            let is_over = tokio::select! {
                 biased;
-                _ = stopping.wait_for(|stop| *stop) => return,
-                ready = tokio::time::timeout(limits.idle, parked.wire.readable()) => {
-                    if !matches!(ready, Ok(Ok(()))) {
-                        return;
-                    }
-                }
+                _ = stopping.wait_for(|stop| *stop) => true,
+                ready = tokio::time::timeout(limits.idle, parked.wire.readable()) => !matches!(ready, Ok(Ok(()))),
+            };
+            if is_over {
+                return Box::pin(parked.wire.close()).await;
             }
         }
         // boxed, so that a parked connection does not carry the room for an active one

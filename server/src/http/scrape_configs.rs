@@ -1,6 +1,7 @@
 //! `GET /scrape_configs`: all jobs in force, as every collector polls them.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Extension;
 use axum::extract::{RawQuery, State};
@@ -60,17 +61,20 @@ fn rendering<'a>(inner: &Inner, bodies: &'a TableBodies, secure: bool) -> &'a Sh
     if reveals(inner, secure) { &bodies.revealed } else { &bodies.masked }
 }
 
-/// Counts polls that get masks in place of secrets, and warns at the first of a table.
+/// Counts polls that get masks in place of secrets, and says so for as long as it goes on: nothing else shows why the
+/// targets of such jobs answer 401.
 fn tell_of_masks(inner: &Inner, bodies: &TableBodies, secure: bool) {
     if !bodies.has_secrets || reveals(inner, secure) {
         return;
     }
     inner.metrics.masked_config_poll();
-    if bodies.first_warning() {
+    if let Some(held_back) = inner.bodies.masks.pass(Instant::now()) {
         tracing::warn!(
             jobs_number = bodies.table_number,
+            polls = held_back + 1,
             "scrape configs with secrets were polled over plain HTTP and served masked: collectors will send \
-             \"<secret>\" as the password; poll over mTLS or allow insecure auth secrets"
+             \"<secret>\" as the password; poll over HTTPS with client certificates (https.enabled), or set \
+             allow_insecure_auth_secrets"
         );
     }
 }

@@ -1,7 +1,7 @@
 //! Bodies that are the same for everyone: rendered, tagged and compressed at most once per job table or snapshot.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::{HeaderMap, Response};
@@ -12,6 +12,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::body::Body;
 use super::negotiate::{self, Encoding, Etag};
 use super::respond;
+use crate::throttle::Throttle;
 
 /// A body with its tag, and its compressed form once somebody asked for it.
 #[derive(Debug)]
@@ -63,7 +64,6 @@ pub(crate) struct TableBodies {
     pub(crate) masked: SharedBody,
     pub(crate) revealed: SharedBody,
     pub(crate) has_secrets: bool,
-    warned: AtomicBool,
 }
 
 impl TableBodies {
@@ -73,21 +73,25 @@ impl TableBodies {
             masked: SharedBody::new(shared(table.masked())),
             revealed: SharedBody::new(shared(table.revealed())),
             has_secrets: table.has_secrets(),
-            warned: AtomicBool::new(false),
         }
-    }
-
-    /// Whether this is the first call: what is wrong with a table is worth saying once.
-    pub(crate) fn first_warning(&self) -> bool {
-        !self.warned.swap(true, Ordering::Relaxed)
     }
 }
 
+/// How often the log tells that clients get masks in place of secrets.
+const TELL_OF_MASKS: Duration = Duration::from_secs(60);
+
 /// The newest of each kind.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct SharedBodies {
     pub(crate) scrape_configs: Newest<TableBodies>,
     pub(crate) jobs: Newest<SharedBody>,
+    pub(crate) masks: Throttle,
+}
+
+impl Default for SharedBodies {
+    fn default() -> Self {
+        Self { scrape_configs: Newest::default(), jobs: Newest::default(), masks: Throttle::new(TELL_OF_MASKS) }
+    }
 }
 
 /// A value made from something numbered, kept until another number is asked for.

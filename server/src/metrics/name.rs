@@ -65,6 +65,7 @@ names! {
     ResourceTranslations = "opentelemetry_allocator_resource_translations_total", "Number of times a resource was translated into jobs.";
     ResourcePassDuration = "opentelemetry_allocator_resource_generation_duration_seconds", "Duration of bringing the jobs of all resources up to date.";
     ResourcePassTimestamp = "opentelemetry_allocator_resource_generation_timestamp_seconds", "When the jobs of resources were last brought up to date.";
+    OtlpPushes = "opentelemetry_allocator_otlp_pushes_total", "Number of times metrics were pushed by OTLP, by result.";
     // Prometheus' service discovery (`discovery/metrics.go`)
     SdFailedConfigs = "prometheus_sd_failed_configs", "Current number of service discovery configurations that failed to load.";
     SdDiscoveredTargets = "prometheus_sd_discovered_targets", "Current number of discovered targets.";

@@ -221,7 +221,10 @@ fn read_key_usage(value: &[u8]) -> Result<u16, Malformed> {
     let content = outer.take(BIT_STRING)?;
     outer.end()?;
     match content {
-        [0..=7, bits @ ..] if bits.len() <= 2 => {
+        // unused bits are zero
+        [unused @ 0..=7, bits @ ..]
+            if bits.len() <= 2 && bits.last().map_or(*unused == 0, |last| last & ((1 << unused) - 1) == 0) =>
+        {
             let byte = |index: usize| bits.get(index).map_or(0, |byte: &u8| u16::from(byte.reverse_bits()));
             Ok(byte(0) | byte(1) << 8)
         }

@@ -46,6 +46,9 @@ pub(super) fn read_names(value: &[u8]) -> Result<Vec<Name>, Malformed> {
         match tag {
             EMAIL => names.push(Name::Email(ascii(content)?)),
             DNS => names.push(Name::Dns(ascii(content)?)),
+            URI if content.iter().any(u8::is_ascii_control) => {
+                return Err(Malformed("URI among the alternative names"));
+            }
             URI => names.push(Name::Uri(ascii(content)?)),
             IP if matches!(content.len(), 4 | 16) => names.push(Name::Ip(content.to_vec())),
             IP => return Err(Malformed("IP address among the subject alternative names")),

@@ -11,3 +11,4 @@ mod scrape_configs;
 mod sockets;
 mod support;
 mod targets;
+mod tls;

@@ -3,10 +3,14 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
+
+/// For the last word on an idle connection, which fits into any socket's buffer.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// A socket that counts what it takes. Below TLS, because what TLS has taken may still lie in its buffer.
 #[derive(Debug)]
@@ -95,6 +99,13 @@ impl Wire {
     /// Something of the client's was decrypted and not read yet: the socket will not tell of it again.
     pub(super) fn holds_input(&self) -> bool {
         matches!(self, Self::Tls(stream) if !stream.get_ref().1.wants_read())
+    }
+
+    /// Ends an idle connection. TLS says goodbye first: without it a client cannot tell the end from being cut off.
+    pub(super) async fn close(self) {
+        if let Self::Tls(mut stream) = self {
+            drop(tokio::time::timeout(GOODBYE, stream.shutdown()).await);
+        }
     }
 
     /// Waits until the client sends something, or hangs up.
