@@ -68,7 +68,7 @@ impl Receiver {
                 exchange(stream, self.request(&message)?).await?
             }
         };
-        read(answer).await
+        read(answer)
     }
 
     fn request(&self, message: &[u8]) -> Result<Request<Full<Bytes>>, PushError> {
@@ -114,7 +114,7 @@ where
 }
 
 /// The message, if the status is 0.
-async fn read((head, trailers, body): (HeaderMap, Option<HeaderMap>, Bytes)) -> Result<Bytes, PushError> {
+fn read((head, trailers, body): (HeaderMap, Option<HeaderMap>, Bytes)) -> Result<Bytes, PushError> {
     // an answer of trailers alone has them in its head
     let text = |name: &str| {
         let value = trailers.as_ref().and_then(|trailers| trailers.get(name)).or_else(|| head.get(name));
