@@ -53,9 +53,16 @@ impl Wake {
         self.0.changed.notify_all();
     }
 
-    /// Sleeps until set. False = stopped.
-    fn wait(&self) -> bool {
-        let state = self.0.changed.wait_while(self.lock(), |state| !state.is_set && !state.is_stopped);
+    /// Sleeps until set, and calls `tidy` now and then until it says that nothing is left to do. False = stopped.
+    fn wait(&self, mut tidy: impl FnMut() -> bool) -> bool {
+        /// Between two looks for snapshots that slow readers have let go.
+        const TIDY_EVERY: Duration = Duration::from_secs(1);
+        let idle = |state: &mut State| !state.is_set && !state.is_stopped;
+        while !self.is_pending() && !tidy() {
+            let state = self.0.changed.wait_timeout_while(self.lock(), TIDY_EVERY, idle);
+            drop(state.unwrap_or_else(PoisonError::into_inner));
+        }
+        let state = self.0.changed.wait_while(self.lock(), idle);
         !state.unwrap_or_else(PoisonError::into_inner).is_stopped
     }
 
@@ -101,6 +108,8 @@ impl Inputs {
 pub(crate) struct StepTimes {
     /// All of it.
     pub(crate) total: Duration,
+    /// Resolving changed groups and laying out their jobs.
+    pub(crate) resolve: Duration,
     /// Choosing collectors.
     pub(crate) place: Duration,
 }
@@ -127,7 +136,7 @@ pub(crate) fn spawn(
 
 fn run(mut engine: Engine, inputs: &Inputs, wake: &Wake, min_interval: Duration, mut on_step: OnStep) {
     let mut rested_at = Instant::now();
-    while wake.wait() && wake.rest_until(rested_at) {
+    while wake.wait(|| engine.free_retired()) && wake.rest_until(rested_at) {
         wake.clear(); // before reading: what comes from here on is for the next step
         let (report, times) = timed_step(&mut engine, &inputs.read());
         rested_at = Instant::now() + times.total.max(min_interval);
@@ -138,15 +147,19 @@ fn run(mut engine: Engine, inputs: &Inputs, wake: &Wake, min_interval: Duration,
 
 fn timed_step(engine: &mut Engine, input: &StepInput) -> (StepReport, StepTimes) {
     let begun = Instant::now();
-    let (mut last, mut place) = (begun, Duration::ZERO);
+    let mut last = begun;
+    let mut times = StepTimes::default();
     let report = engine.step_observed(input, &mut |ended| {
         let now = Instant::now();
-        if ended == Phase::Place {
-            place = now - last;
+        match ended {
+            Phase::Resolve | Phase::LayOut => times.resolve += now - last,
+            Phase::Place => times.place = now - last,
+            Phase::Take | Phase::Publish => {}
         }
         last = now;
     });
-    (report, StepTimes { total: begun.elapsed(), place })
+    times.total = begun.elapsed();
+    (report, times)
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
@@ -205,12 +218,12 @@ mod tests {
         let wake = Wake::default();
         wake.set();
         wake.set();
-        assert!(wake.wait() && wake.is_pending());
+        assert!(wake.wait(|| true) && wake.is_pending());
         wake.clear();
         assert!(!wake.is_pending());
         wake.set();
         wake.stop();
-        assert!(!wake.wait() && !wake.rest_until(Instant::now()));
+        assert!(!wake.wait(|| true) && !wake.rest_until(Instant::now()));
     }
 
     #[test]

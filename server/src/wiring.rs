@@ -320,6 +320,10 @@ impl Build {
 
 fn observe(metrics: &Metrics, report: &StepReport, times: StepTimes) {
     metrics.observe_step(times.total);
+    let all: usize = report.resolved.iter().map(|(_, targets)| targets).sum();
+    for (job, targets) in &report.resolved {
+        metrics.observe_job(job, times.resolve.mul_f64(*targets as f64 / all as f64));
+    }
     if report.published {
         let method = if report.collectors_changed { Method::SetCollectors } else { Method::SetTargets };
         metrics.observe_allocation(method, times.place);
