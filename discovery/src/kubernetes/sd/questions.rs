@@ -21,7 +21,7 @@ pub(super) enum Topic {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Question(u64);
 
-/// Which objects asked which questions when their groups were last built. About 25 bytes for each question asked.
+/// Which objects asked which questions when their groups were last built. About 30 bytes for each question asked.
 #[derive(Debug, Default)]
 pub(super) struct Questions {
     askers: Vec<Asker>,

@@ -1,18 +1,23 @@
 //! One SD config, with watches that are told what they see.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use ta_model::scrape_config::{AttachMetadata, KubernetesSelector};
-use tokio::sync::mpsc;
+use ta_model::job_table::{FilterStrategy, JobTable, Origin};
+use ta_model::scrape_config::{AttachMetadata, KubernetesSelector, ScrapeConfig, SdConfig};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::kubernetes::client::KubeSettings;
 use crate::kubernetes::kinds::{Namespaces, ReplicaSets};
 use crate::kubernetes::watch::{Condition, Feed, Scope, WatchSettings};
-use crate::source::{Delivery, News};
+use crate::sink::{GroupChange, GroupKey, GroupSink};
+use crate::source::{Delivery, News, StandardSources};
 use crate::status::{ProviderStatus, Status};
+use crate::supervisor::{BackOff, Supervisor};
 
 type Labels = BTreeMap<String, String>;
 
@@ -377,4 +382,83 @@ async fn many_are_delivered_in_batches_and_one_change_touches_one() {
     assert_eq!(source.take_delivered(), ["endpointslice/a/s7"]);
     source.assert_nothing_comes().await;
     source.stop().await;
+}
+
+#[tokio::test]
+async fn a_config_that_reaches_no_server_says_so() {
+    let all = Arc::new(Status::default());
+    let (sender, _news) = mpsc::channel(16);
+    let deliver = Deliver::new(1, 1, sender, all.provider("kubernetes/0".into(), "kubernetes", 1));
+    let kubernetes = Kubernetes::new(Watches::new(all, WatchSettings::default()), KubeSettings::default());
+    let config =
+        KubernetesSdConfig { kubeconfig_file: "/nonexistent/config".to_owned(), ..mk_config(KubernetesRole::Pod) };
+    let error = run(config, kubernetes, deliver, CancellationToken::new()).await.unwrap_err().to_string();
+    assert!(error.contains("/nonexistent/config"), "{error}");
+}
+
+/// Two configs of one job that find the same pod: two groups of one source, each goes with its own config.
+#[tokio::test]
+async fn overlapping_configs_of_one_job_do_not_disturb_each_other() {
+    let within = |namespace: &str| KubernetesSdConfig {
+        namespaces: vec![namespace.to_owned()],
+        ..mk_config(KubernetesRole::Pod)
+    };
+    let jobs = |configs: &[KubernetesSdConfig]| {
+        let configs = configs.iter().map(|config| SdConfig::Kubernetes(Box::new(config.clone()))).collect();
+        let job = ScrapeConfig { sd_configs: configs, ..ScrapeConfig::new("j") };
+        Arc::new(JobTable::new(1, vec![(Arc::new(job), Origin::File)], FilterStrategy::RelabelConfig))
+    };
+    let status = Arc::new(Status::default());
+    let mut sources = StandardSources::new(status.clone());
+    let cluster = Cluster::detached("test");
+    sources.kubernetes = Kubernetes::with_cluster(sources.kubernetes.watches.clone(), cluster.clone());
+    let watches = sources.kubernetes.watches.clone();
+    let everywhere = Feed::<Pods>::new(&watches, &cluster, Scope::default());
+    let in_a = Feed::<Pods>::new(&watches, &cluster, Scope { namespace: Some("a".into()), ..Scope::default() });
+    let sink = Arc::new(Sink::default());
+    let (tables, receiver) = watch::channel(jobs(&[mk_config(KubernetesRole::Pod), within("a")]));
+    let supervisor = Supervisor::new(sink.clone(), Arc::new(sources), status, BackOff::default());
+    let task = tokio::spawn(supervisor.run(receiver, CancellationToken::new()));
+
+    everywhere.list([&*mk_pod("p1", "n1", "x")]);
+    in_a.list([&*mk_pod("p1", "n1", "x"), &mk_pod("p2", "n1", "x")]);
+    sink.until(&["pod/a/p1", "pod/a/p1", "pod/a/p2"]).await;
+    in_a.delete(&ObjectKey::new("a", "p1"));
+    sink.until(&["pod/a/p1", "pod/a/p2"]).await;
+    tables.send(jobs(&[within("a")])).unwrap();
+    sink.until(&["pod/a/p2"]).await;
+    task.abort();
+}
+
+/// The sources of the groups there are.
+#[derive(Debug, Default)]
+struct Sink(Mutex<BTreeSet<GroupKey>>);
+
+impl GroupSink for Sink {
+    fn apply(&self, changes: Vec<GroupChange>) {
+        let mut groups = self.0.lock().unwrap();
+        for change in changes {
+            match change {
+                GroupChange::Replace(key, _) => drop(groups.replace(key)),
+                GroupChange::Remove(key) => assert!(groups.remove(&key)),
+            }
+        }
+    }
+
+    fn synced(&self, _job: &Arc<str>) {}
+}
+
+impl Sink {
+    async fn until(&self, wanted: &[&str]) {
+        let there = || {
+            let mut sources: Vec<String> = self.0.lock().unwrap().iter().map(|key| key.source.to_string()).collect();
+            sources.sort();
+            sources
+        };
+        let began = Instant::now();
+        while there() != wanted {
+            assert!(began.elapsed() < Duration::from_secs(30), "{:?}, not {wanted:?}", there());
+            tokio::task::yield_now().await;
+        }
+    }
 }
