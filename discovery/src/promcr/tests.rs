@@ -41,7 +41,8 @@ impl World {
 
     fn with(selection: Selection) -> Self {
         let status = Arc::new(Status::default());
-        let watches = Watches::new(status.clone(), WatchSettings::default());
+        let settings = WatchSettings { linger: Duration::ZERO, ..WatchSettings::default() };
+        let watches = Watches::new(status.clone(), settings);
         let cluster = Cluster::detached("test");
         let scope = match selection.allow_namespaces.first() {
             Some(namespace) => in_namespace(namespace),
