@@ -1,4 +1,4 @@
-//! The collectors of a fleet without Kubernetes: a watched file that lists them.
+//! What is known of the collectors; and those of a fleet without Kubernetes: a watched file that lists them.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -12,6 +12,35 @@ use tokio_util::sync::CancellationToken;
 
 use crate::status::{Clock, lock};
 use crate::watch::DirectoryWatcher;
+
+/// What is known of the collectors.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Fleet {
+    /// Nothing yet.
+    #[default]
+    Unknown,
+    /// Nothing, and it makes no sense to wait: Kubernetes forbids to list their pods. It may allow it one day.
+    Denied,
+    /// Once known, it stays known whatever fails.
+    Known(CollectorSet),
+}
+
+impl Fleet {
+    /// Whether the source has delivered once.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        matches!(self, Self::Known(_))
+    }
+
+    /// Those there are to allocate to: none as long as they are not known.
+    #[must_use]
+    pub fn collectors(&self) -> CollectorSet {
+        match self {
+            Self::Known(collectors) => collectors.clone(),
+            Self::Unknown | Self::Denied => CollectorSet::default(),
+        }
+    }
+}
 
 /// Why a list of collectors is no good.
 #[derive(Debug, thiserror::Error)]

@@ -14,18 +14,23 @@
 //! costs no other one, and a re-list is applied as one change.
 
 mod client;
+mod collectors;
 mod get;
 mod kinds;
 mod object;
+mod plan;
 mod resource;
 mod role;
 pub(crate) mod sd;
+mod time;
 mod watch;
 
 pub use client::{Cluster, KubeError, KubeSettings, Kubernetes, ServiceAccount};
+pub use collectors::{CollectorPods, CollectorPodsConfig, Terminating};
 pub(crate) use get::Unknown;
 pub(crate) use kinds::{Meta, Pods, Services};
 pub use object::{Kind, ObjectKey};
+pub use plan::watched;
 pub use resource::Resource;
 pub(crate) use watch::WatchNotes;
 pub use watch::{Condition, Feed, Scope, Subscription, WatchSettings, WatchView, Watches};

@@ -29,13 +29,13 @@ mod supervisor;
 mod watch;
 
 pub use collectors::{
-    CollectorFile, CollectorFileStatus, CollectorFileView, CollectorsError, ParsedCollectors, decode_collector,
+    CollectorFile, CollectorFileStatus, CollectorFileView, CollectorsError, Fleet, ParsedCollectors, decode_collector,
     parse_collectors, read_collectors,
 };
 pub use http_client::{HttpClient, HttpClientError, ProxyEnvironment, check_http_client};
 pub use kubernetes::{
-    Cluster, Condition, Feed, Kind, KubeError, KubeSettings, Kubernetes, ObjectKey, Resource, Scope, ServiceAccount,
-    Subscription, WatchSettings, WatchView, Watches,
+    Cluster, CollectorPods, CollectorPodsConfig, Condition, Feed, Kind, KubeError, KubeSettings, Kubernetes, ObjectKey,
+    Resource, Scope, ServiceAccount, Subscription, Terminating, WatchSettings, WatchView, Watches, watched,
 };
 pub use promcr::{ResourceJobs, ResourceOptions, ResourceReport, ResourceView, ResourceWatch, Resources};
 pub use sink::{GroupChange, GroupKey, GroupSink};

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
+use ta_discovery::Terminating;
 use ta_model::CollectorSet;
 use ta_model::scrape_config::ScrapeConfig;
 
@@ -72,14 +74,35 @@ fn describe(config: &Config, fleet: &CollectorSet, out: &mut dyn Write) -> io::R
     if let Some(fallback) = config.strategy.fallback {
         writeln!(out, "fallback: {fallback}")?;
     }
-    writeln!(out, "collectors: {}", fleet.len())?;
+    if config.collectors == CollectorSource::Kubernetes {
+        describe_pods(config, out)?;
+    } else {
+        writeln!(out, "collectors: {}", fleet.len())?;
+    }
     for collector in fleet.iter() {
         let node = if collector.node.is_empty() { "node unknown" } else { &collector.node };
         writeln!(out, "  {} ({node})", collector.name)?;
     }
     describe_resources(config, out)?;
     writeln!(out, "jobs: {}", config.jobs.len())?;
-    config.jobs.iter().try_for_each(|job| writeln!(out, "  {}", describe_job(job)))
+    config.jobs.iter().try_for_each(|job| writeln!(out, "  {}", describe_job(job)))?;
+    let watched = config.watched();
+    if !watched.is_empty() {
+        writeln!(out, "watches: {}", watched.len())?;
+    }
+    watched.iter().try_for_each(|watched| writeln!(out, "  {watched}"))
+}
+
+fn describe_pods(config: &Config, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "collectors: pods of namespace {}", config.collector_namespace)?;
+    match config.collector_not_ready_grace_period {
+        Duration::ZERO => writeln!(out, "  whether they are ready does not count")?,
+        grace => writeln!(out, "  targets of one that is not ready go to others after {grace:?}")?,
+    }
+    match config.collectors_terminating {
+        Terminating::Drop => writeln!(out, "  targets of one that is being deleted go to others at once"),
+        Terminating::Keep => writeln!(out, "  targets of one that is being deleted go to others when it is gone"),
+    }
 }
 
 /// Which prometheus-operator resources are looked at.

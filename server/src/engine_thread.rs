@@ -16,8 +16,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use ta_discovery::Fleet;
 use ta_engine::{Engine, Phase, StepInput, StepReport};
-use ta_model::CollectorSet;
 use ta_model::job_table::JobTable;
 use tokio::sync::{oneshot, watch};
 
@@ -93,13 +93,12 @@ impl Wake {
 #[derive(Clone, Debug)]
 pub(crate) struct Inputs {
     pub(crate) jobs: watch::Receiver<Arc<JobTable>>,
-    /// `None` until the source delivered once: then there is nobody to allocate to.
-    pub(crate) collectors: watch::Receiver<Option<CollectorSet>>,
+    pub(crate) fleet: watch::Receiver<Fleet>,
 }
 
 impl Inputs {
     fn read(&self) -> StepInput {
-        StepInput { jobs: self.jobs.borrow().clone(), collectors: self.collectors.borrow().clone().unwrap_or_default() }
+        StepInput { jobs: self.jobs.borrow().clone(), collectors: self.fleet.borrow().collectors() }
     }
 }
 
@@ -182,7 +181,7 @@ mod tests {
     use super::*;
 
     fn mk_inputs() -> Inputs {
-        Inputs { jobs: watch::channel(Arc::new(JobTable::empty())).1, collectors: watch::channel(None).1 }
+        Inputs { jobs: watch::channel(Arc::new(JobTable::empty())).1, fleet: watch::channel(Fleet::Unknown).1 }
     }
 
     /// Starts a thread whose wake-ups are counted; it rests `min_interval` after each.

@@ -47,6 +47,7 @@ pub struct Health(Arc<Inner>);
 struct Inner {
     phase: AtomicU8,
     has_served: AtomicBool,
+    lacks_collectors: AtomicBool,
 }
 
 impl Health {
@@ -62,6 +63,17 @@ impl Health {
             self.0.has_served.store(true, Ordering::Release);
         }
         self.0.phase.fetch_max(phase as u8, Ordering::AcqRel);
+    }
+
+    /// Says whether the snapshot was made without knowing the collectors, rather than knowing that there are none.
+    pub fn set_lacks_collectors(&self, lacks: bool) {
+        self.0.lacks_collectors.store(lacks, Ordering::Release);
+    }
+
+    /// Whether nothing can be said of any collector's share: where pods cannot be listed, say. Serving goes on without.
+    #[must_use]
+    pub fn lacks_collectors(&self) -> bool {
+        self.0.lacks_collectors.load(Ordering::Acquire)
     }
 
     /// The phase now.

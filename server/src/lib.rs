@@ -18,6 +18,7 @@ mod engine_thread;
 pub mod health;
 pub mod http;
 mod https;
+mod kubernetes;
 pub mod metrics;
 mod otlp;
 mod pages;

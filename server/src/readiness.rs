@@ -5,13 +5,14 @@
 //! ```
 //!
 //! A collector that polls too early would take an incomplete answer for the truth and drop what it scrapes. Serving is
-//! never taken back: jobs that are still not synced then answer 503 one by one (see `http`), and later ones too.
+//! never taken back: jobs that are still not synced then answer 503 one by one (see `http`), and later ones too. So do all
+//! shares for as long as the collectors are not known.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use ta_discovery::Fleet;
 use ta_engine::SnapshotCell;
-use ta_model::CollectorSet;
 use ta_model::job_table::JobTable;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -31,6 +32,8 @@ struct Progress {
     has_collectors: bool,
     /// The jobs of resources are in the table, if there is anything to wait for.
     has_resources: bool,
+    /// It will not soon.
+    is_denied: bool,
     /// Jobs whose discovery did not deliver yet.
     unsynced_jobs: usize,
 }
@@ -49,7 +52,8 @@ impl Progress {
             return Verdict::Wait(None); // nothing true can be said without a snapshot, whatever the caps
         }
         let jobs_done = self.unsynced_jobs == 0 || elapsed >= caps.job_cap;
-        if (jobs_done && self.has_collectors && self.has_resources) || elapsed >= caps.cap {
+        let fleet_done = self.has_collectors || self.is_denied;
+        if (jobs_done && fleet_done && self.has_resources) || elapsed >= caps.cap {
             return Verdict::Serve;
         }
         Verdict::Wait(Some(if jobs_done { caps.cap } else { caps.job_cap.min(caps.cap) }))
@@ -63,10 +67,10 @@ pub(crate) struct Startup {
     pub(crate) health: Health,
     pub(crate) snapshots: SnapshotCell,
     pub(crate) jobs: watch::Receiver<Arc<JobTable>>,
-    pub(crate) collectors: watch::Receiver<Option<CollectorSet>>,
+    pub(crate) fleet: watch::Receiver<Fleet>,
     /// Whether the jobs of resources are in the table; true from the start where none are watched.
     pub(crate) resources: watch::Receiver<bool>,
-    /// Changes after every step of the engine.
+    /// Changes after every step of the engine, and a step follows whatever changes in table and fleet.
     pub(crate) steps: watch::Receiver<u64>,
 }
 
@@ -79,8 +83,10 @@ impl Startup {
             let progress = self.progress();
             let cap = match progress.verdict(begun.elapsed(), self.caps) {
                 Verdict::Serve => {
+                    self.health.set_lacks_collectors(!progress.has_collectors);
                     self.health.advance(Phase::Serving);
-                    return self.report(progress, begun.elapsed());
+                    self.report(progress, begun.elapsed());
+                    break;
                 }
                 Verdict::Wait(cap) => cap,
             };
@@ -91,17 +97,34 @@ impl Startup {
                 Ok(()) = self.resources.changed() => {}
             }
         }
+        self.wait_for_collectors().await;
+    }
+
+    /// Until a snapshot knows the collectors.
+    async fn wait_for_collectors(mut self) {
+        while self.health.lacks_collectors() {
+            let Progress { is_published, has_collectors, .. } = self.progress();
+            if is_published && has_collectors {
+                self.health.set_lacks_collectors(false);
+                tracing::info!("the collectors are known: their shares are served");
+                return;
+            }
+            if self.steps.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     fn progress(&self) -> Progress {
         let snapshot = self.snapshots.load();
-        let collectors = self.collectors.borrow().clone();
-        let is_current = Arc::ptr_eq(snapshot.table(), &self.jobs.borrow())
-            && *snapshot.collectors() == collectors.clone().unwrap_or_default();
+        let fleet = self.fleet.borrow().clone();
+        let is_current =
+            Arc::ptr_eq(snapshot.table(), &self.jobs.borrow()) && *snapshot.collectors() == fleet.collectors();
         Progress {
             is_published: is_current && snapshot.number() > 0,
-            has_collectors: collectors.is_some(),
+            has_collectors: fleet.is_known(),
             has_resources: *self.resources.borrow(),
+            is_denied: fleet == Fleet::Denied,
             unsynced_jobs: snapshot.jobs().filter(|job| !job.synced()).count(),
         }
     }
@@ -116,7 +139,7 @@ impl Startup {
             "ready"
         );
         if !progress.has_collectors {
-            tracing::warn!("no collectors known yet: every target is unassigned until their source delivers");
+            tracing::warn!("no collectors known yet: their shares answer 503 until their source delivers");
         }
         if !progress.has_resources {
             tracing::warn!(
@@ -149,7 +172,7 @@ mod tests {
     const CAPS: Readiness = Readiness { cap: Duration::from_secs(60), job_cap: Duration::from_secs(30) };
 
     fn mk_progress(is_published: bool, has_collectors: bool, unsynced_jobs: usize) -> Progress {
-        Progress { is_published, has_collectors, has_resources: true, unsynced_jobs }
+        Progress { is_published, has_collectors, is_denied: false, has_resources: true, unsynced_jobs }
     }
 
     fn verdict(progress: Progress, elapsed: u64) -> Verdict {
@@ -184,6 +207,13 @@ mod tests {
         let progress = Progress { has_resources: false, ..mk_progress(true, true, 0) };
         assert_eq!(verdict(progress, 0), wait(60));
         assert_eq!(verdict(progress, 60), Verdict::Serve);
+    }
+
+    #[test]
+    fn does_not_wait_for_collectors_that_must_not_be_read() {
+        let denied = |unsynced| Progress { is_denied: true, ..mk_progress(true, false, unsynced) };
+        assert_eq!(verdict(denied(0), 0), Verdict::Serve);
+        assert_eq!(verdict(denied(1), 0), wait(30));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use ta_discovery::{
-    BackOff, CollectorFile, DirectoryWatcher, GroupSink, ProxyEnvironment, StandardSources, Supervisor,
+    BackOff, Clock, CollectorFile, CollectorPods, Fleet, GroupSink, ProxyEnvironment, StandardSources, Supervisor,
 };
 use ta_engine::{Engine, EngineOptions, SnapshotCell, StepReport, TargetStore};
 use ta_model::CollectorSet;
@@ -25,6 +25,7 @@ use crate::engine_thread::{self, Inputs, StepTimes, Wake, wake_on_change};
 use crate::health::{Health, Phase};
 use crate::http::{self, StatusSource};
 use crate::https::Https;
+use crate::kubernetes;
 use crate::metrics::{Identity, Method, Metrics};
 use crate::otlp::{self, Pushes};
 use crate::readiness::Startup;
@@ -72,12 +73,12 @@ impl Program {
         let https = Https::open(&build.config.https, &build.metrics).await?;
 
         let status = Arc::new(ta_discovery::Status::default());
-        let sources = sources(&status, env);
+        let sources = sources(&build.config, &status, env)?;
         let https = https.map(|https| https.start(sources.watcher.clone(), &mut build.tasks));
-        let collectors = build.collectors(sources.watcher.clone());
+        let fleet = build.fleet(&sources, env)?;
         let resources = build.resources(&sources.kubernetes, &status, tables)?;
         let store = TargetStore::new();
-        let inputs = Inputs { jobs: jobs.clone(), collectors };
+        let inputs = Inputs { jobs: jobs.clone(), fleet };
         let (snapshots, steps) = build.engine(limits, &store, inputs.clone())?;
         let sink = StoreSink { writer: store.writer(), synced: resources.synced };
         build.discovery(sink, sources, status.clone(), all_jobs);
@@ -157,37 +158,52 @@ impl Build {
         Ok(Self { config, health: Health::new(), metrics, wake: Wake::default(), tasks: Tasks::default() })
     }
 
-    /// Starts the collector source. The receiver holds `None` until it delivered.
-    fn collectors(&mut self, watcher: DirectoryWatcher) -> watch::Receiver<Option<CollectorSet>> {
-        let (sender, receiver) = watch::channel(None);
+    /// Starts what knows the collectors.
+    fn fleet(&mut self, sources: &StandardSources, env: &Environment) -> anyhow::Result<watch::Receiver<Fleet>> {
+        let (sender, receiver) = watch::channel(Fleet::Unknown);
         match &self.config.collectors {
-            // refused before the start, see `Config::missing_functions`
-            CollectorSource::Kubernetes => {}
-            CollectorSource::Static(set) => {
-                self.metrics.set_collectors_discovered(set.len());
-                sender.send_replace(Some(set.clone()));
+            CollectorSource::Kubernetes => {
+                let (watches, cluster) = (sources.kubernetes.watches.clone(), sources.kubernetes.cluster()?);
+                let pods = CollectorPods::new(self.config.collector_pods(env), watches, cluster, clock());
+                self.tasks.essential("collectors", async move {
+                    pods.run(sender, CancellationToken::new()).await;
+                    Err("the collectors' pods are no longer followed")
+                });
             }
+            CollectorSource::Static(set) => drop(sender.send_replace(Fleet::Known(set.clone()))),
             CollectorSource::File(path) => {
-                let clock: ta_discovery::Clock = Arc::new(SystemTime::now);
-                let file = CollectorFile::new(path.clone(), watcher, COLLECTORS_REFRESH, SETTLE, clock);
+                let watcher = sources.watcher.clone();
+                let file = CollectorFile::new(path.clone(), watcher, COLLECTORS_REFRESH, SETTLE, clock());
                 self.collectors_file(file, sender);
             }
         }
-        receiver
+        self.count_collectors(receiver.clone());
+        Ok(receiver)
     }
 
-    fn collectors_file(&mut self, file: CollectorFile, sender: watch::Sender<Option<CollectorSet>>) {
+    fn collectors_file(&mut self, file: CollectorFile, sender: watch::Sender<Fleet>) {
         let (found, mut sets) = watch::channel(CollectorSet::default());
         self.tasks.essential("collectors", async move {
             file.run(found, CancellationToken::new()).await;
             Err("the collectors file is no longer followed")
         });
-        let metrics = self.metrics.clone();
         self.tasks.transient("collectors hand-over", async move {
             while sets.changed().await.is_ok() {
                 let set = sets.borrow_and_update().clone();
-                metrics.set_collectors_discovered(set.len());
-                sender.send_replace(Some(set));
+                sender.send_replace(Fleet::Known(set));
+            }
+        });
+    }
+
+    fn count_collectors(&mut self, mut fleet: watch::Receiver<Fleet>) {
+        let metrics = self.metrics.clone();
+        self.tasks.transient("collectors count", async move {
+            loop {
+                let collectors = fleet.borrow_and_update().collectors();
+                metrics.set_collectors_discovered(collectors.len());
+                if fleet.changed().await.is_err() {
+                    return;
+                }
             }
         });
     }
@@ -202,7 +218,7 @@ impl Build {
         let waker = self.wake.clone();
         store.on_change(move || waker.set());
         self.tasks.transient("job table wake-up", wake_on_change(inputs.jobs.clone(), self.wake.clone()));
-        self.tasks.transient("collectors wake-up", wake_on_change(inputs.collectors.clone(), self.wake.clone()));
+        self.tasks.transient("collectors wake-up", wake_on_change(inputs.fleet.clone(), self.wake.clone()));
         self.wake.set(); // what is known already
 
         let engine = Engine::new(&self.engine_options(limits), store.clone()).context("cannot start the engine")?;
@@ -249,9 +265,9 @@ impl Build {
         steps: watch::Receiver<u64>,
         resources: watch::Receiver<bool>,
     ) {
-        let Inputs { jobs, collectors } = inputs;
+        let Inputs { jobs, fleet } = inputs;
         let (caps, health) = (self.config.readiness, self.health.clone());
-        self.tasks.transient("start-up", Startup { caps, health, snapshots, jobs, collectors, resources, steps }.run());
+        self.tasks.transient("start-up", Startup { caps, health, snapshots, jobs, fleet, resources, steps }.run());
     }
 
     /// Starts to push metrics, if there is anywhere to push to.
@@ -332,7 +348,12 @@ fn observe(metrics: &Metrics, report: &StepReport, times: StepTimes) {
 }
 
 /// Service discovery's sources; their proxies come from the environment given.
-fn sources(status: &Arc<ta_discovery::Status>, env: &Environment) -> StandardSources {
+fn sources(config: &Config, status: &Arc<ta_discovery::Status>, env: &Environment) -> anyhow::Result<StandardSources> {
     let environment = ProxyEnvironment::from_lookup(|name| env.get(name).cloned());
-    StandardSources { environment, ..StandardSources::new(status.clone()) }
+    let kubernetes = kubernetes::connect(config, env, environment.clone(), status)?;
+    Ok(StandardSources { environment, kubernetes, ..StandardSources::new(status.clone()) })
+}
+
+fn clock() -> Clock {
+    Arc::new(SystemTime::now)
 }

@@ -233,10 +233,9 @@ fn the_files_that_the_operator_writes_are_read() {
     let loaded = try_load(minimal, &env, &[]).unwrap();
     assert_eq!(loaded.warnings, []);
     assert_eq!(loaded.config.jobs[0].job_name, "otel-collector");
-    let missing = loaded.config.missing_functions();
-    assert!(missing.len() == 1 && missing[0].contains("--collectors-static"), "{missing:?}");
-    let here = mk_config_with(minimal, &env, &["--collectors-static=simple-collector-0"]);
-    assert_eq!(here.missing_functions(), [""; 0]);
+    assert_eq!((loaded.warnings, loaded.config.missing_functions()), (vec![], vec![]));
+    let pods = loaded.config.collector_label_selector().unwrap().to_string();
+    assert!(pods.contains("app.kubernetes.io/instance=obs.simple,"), "{pods}");
 
     let full = include_str!("testdata/config/operator-full.yaml");
     let loaded = try_load(full, &env, &[]).unwrap();
@@ -246,8 +245,7 @@ fn the_files_that_the_operator_writes_are_read() {
     assert_eq!(config.prometheus_cr.secret_namespaces("obs"), BTreeSet::from(["obs", "shop"]));
     assert_eq!(config.prometheus_cr.scrape_config_selector, None);
     assert_eq!(config.prometheus_cr.probe_selector, Some(mk_selector(&[("scrape", "yes")])));
-    let missing = config.missing_functions().join("\n");
-    assert!(missing.contains("collector_selector: this build"), "{missing}");
+    assert_eq!(config.missing_functions(), [""; 0]);
 }
 
 // ------------------------------------------------------------------------------------- environment, flags, precedence

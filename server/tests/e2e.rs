@@ -2,87 +2,19 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests
 
+mod program;
+
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-use ta_server::{Args, Environment, Limits, Program, config};
+use program::Running;
+use ta_server::Environment;
 
-/// Long for a machine under load; nothing here waits for time to pass.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-const SETTINGS: &str = "\
-listen_addr: 127.0.0.1:0
-engine: {min_interval: 5ms, threads: 1}
-http: {drain: 0s}
-";
 const FLEET: &str = "collectors: {static: [{name: c0}, {name: c1}, {name: c2}]}\n";
 
-/// A running program and a client for it.
-struct Running {
-    address: SocketAddr,
-    client: reqwest::Client,
-    stop: tokio::sync::oneshot::Sender<()>,
-    ended: tokio::task::JoinHandle<anyhow::Result<()>>,
-}
-
-impl Running {
-    async fn start(dir: &Path, text: &str) -> Self {
-        let file = dir.join("ta.yaml");
-        std::fs::write(&file, format!("{SETTINGS}{text}")).unwrap();
-        let args = Args::parse(["target-allocator".into()]).unwrap();
-        let env = Environment::new();
-        let loaded = config::load(&file, &env, &args.overrides).unwrap();
-        let limits = Limits { cpus: 1, memory: None };
-        let program = Program::start(loaded.config, &env, limits).await.unwrap();
-        let address = program.address();
-        let (stop, stopped) = tokio::sync::oneshot::channel();
-        let ended = tokio::spawn(program.run_until(async { stopped.await.unwrap() }));
-        Self { address, client: reqwest::Client::builder().no_proxy().build().unwrap(), stop, ended }
-    }
-
-    async fn get(&self, path: &str) -> (u16, String) {
-        let response = self.client.get(format!("http://{}{path}", self.address)).send().await.unwrap();
-        (response.status().as_u16(), response.text().await.unwrap())
-    }
-
-    async fn json(&self, path: &str) -> Value {
-        let (status, body) = self.get(path).await;
-        assert_eq!(status, 200, "{path}: {body}");
-        serde_json::from_str(&body).unwrap()
-    }
-
-    /// Polls until `is_so` likes the answer.
-    async fn wait_for(&self, path: &str, is_so: impl Fn(u16, &str) -> bool) {
-        let begun = Instant::now();
-        loop {
-            let (status, body) = self.get(path).await;
-            if is_so(status, &body) {
-                return;
-            }
-            assert!(begun.elapsed() < PATIENCE, "{path} stays at {status}: {body}");
-            tokio::task::yield_now().await;
-        }
-    }
-
-    async fn ready(self) -> Self {
-        self.wait_for("/readyz", |status, _| status == 200).await;
-        self
-    }
-
-    /// The addresses of `job` that `collector` gets.
-    async fn share(&self, job: &str, collector: &str) -> BTreeSet<String> {
-        let groups = self.json(&format!("/jobs/{job}/targets?collector_id={collector}")).await;
-        let groups = groups.as_array().unwrap().iter();
-        groups.map(|group| group["targets"][0].as_str().unwrap().to_owned()).collect()
-    }
-
-    async fn stop(self) {
-        self.stop.send(()).unwrap();
-        self.ended.await.unwrap().unwrap();
-    }
+async fn start(dir: &Path, text: &str) -> Running {
+    Running::start_in(dir, text, &Environment::new()).await
 }
 
 /// A file for file_sd with `count` targets.
@@ -108,7 +40,7 @@ async fn targets_of_a_file_are_shared_out_completely_and_changes_arrive() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("targets.json");
     write_targets(&file, 100);
-    let running = Running::start(dir.path(), &format!("{FLEET}{}", file_job(dir.path()))).await.ready().await;
+    let running = start(dir.path(), &format!("{FLEET}{}", file_job(dir.path()))).await.ready().await;
 
     let mut all = Vec::new();
     for collector in ["c0", "c1", "c2"] {
@@ -132,7 +64,7 @@ async fn a_broken_file_costs_nobody_a_target() {
     let (good, broken) = (dir.path().join("good.json"), dir.path().join("broken.json"));
     write_targets(&good, 10);
     std::fs::write(&broken, "[{\"targets\": [\"marker:1\"]}]").unwrap();
-    let running = Running::start(dir.path(), &format!("{FLEET}{}", file_job(dir.path()))).await.ready().await;
+    let running = start(dir.path(), &format!("{FLEET}{}", file_job(dir.path()))).await.ready().await;
     assert!(running.get("/jobs/files/targets").await.1.contains("marker:1"));
 
     std::fs::write(&broken, "[{\"targets\": [7]").unwrap();
@@ -149,7 +81,7 @@ async fn what_relabelling_drops_is_not_shared_out() {
         "{FLEET}config:\n  scrape_configs:\n  - job_name: j\n    static_configs: [{{targets: ['a:1', 'b:1', 'c:1']}}]\n    \
          relabel_configs: [{{source_labels: [__address__], regex: 'b:.*', action: drop}}]\n"
     );
-    let running = Running::start(dir.path(), &text).await.ready().await;
+    let running = start(dir.path(), &text).await.ready().await;
     let body = running.get("/jobs/j/targets").await.1;
     assert!(body.contains("a:1") && body.contains("c:1") && !body.contains("b:1"), "{body}");
     running.stop().await;
@@ -161,7 +93,7 @@ async fn a_restart_answers_the_same_bytes() {
     write_targets(&dir.path().join("targets.json"), 300);
     let mut answers = Vec::new();
     for _ in 0..2 {
-        let running = Running::start(dir.path(), &format!("{FLEET}{}", file_job(dir.path()))).await.ready().await;
+        let running = start(dir.path(), &format!("{FLEET}{}", file_job(dir.path()))).await.ready().await;
         let mut answer = vec![running.get("/scrape_configs").await];
         for collector in ["c0", "c1", "c2", "nobody"] {
             answer.push(running.get(&format!("/jobs/files/targets?collector_id={collector}")).await);
@@ -183,7 +115,7 @@ async fn a_job_that_is_not_discovered_yet_holds_the_start_up_to_its_cap_and_then
         format!("  - job_name: slow\n    http_sd_configs: [{{url: 'http://{}/'}}]\n", silent.local_addr().unwrap());
     let text = format!("{FLEET}{}{http_job}readiness: {{job_cap: 1500ms, cap: 50s}}\n", file_job(dir.path()));
     let begun = Instant::now();
-    let running = Running::start(dir.path(), &text).await;
+    let running = start(dir.path(), &text).await;
     running.wait_for("/metrics", |_, body| body.contains("job_name=\"files\"")).await;
     if begun.elapsed() < Duration::from_millis(1_000) {
         for path in ["/readyz", "/scrape_configs", "/jobs", "/jobs/files/targets?collector_id=c0"] {
@@ -205,7 +137,7 @@ async fn collectors_of_a_file_are_waited_for_and_followed() {
     write_targets(&dir.path().join("targets.json"), 50);
     let fleet = dir.path().join("fleet.yaml");
     let text = format!("collectors: {{file: '{}'}}\n{}", fleet.display(), file_job(dir.path()));
-    let running = Running::start(dir.path(), &text).await;
+    let running = start(dir.path(), &text).await;
     running.wait_for("/metrics", |_, body| body.contains("job_name=\"files\"")).await;
     assert_eq!(running.get("/readyz").await.0, 503);
 
@@ -229,7 +161,7 @@ async fn without_collectors_everything_is_served_and_nothing_assigned() {
     let dir = tempfile::tempdir().unwrap();
     let text =
         "collectors: {static: []}\nconfig: {scrape_configs: [{job_name: j, static_configs: [{targets: ['a:1']}]}]}\n";
-    let running = Running::start(dir.path(), text).await.ready().await;
+    let running = start(dir.path(), text).await.ready().await;
     assert!(running.json("/scrape_configs").await["j"].is_object());
     assert_eq!(running.json("/jobs").await["j"]["_link"], "/jobs/j/targets");
     assert_eq!(running.get("/jobs/j/targets?collector_id=c0").await, (200, "[]\n".to_owned()));
@@ -240,7 +172,7 @@ async fn without_collectors_everything_is_served_and_nothing_assigned() {
 async fn a_job_discovered_to_be_empty_is_known_and_empty() {
     let dir = tempfile::tempdir().unwrap();
     let text = format!("{FLEET}config: {{scrape_configs: [{{job_name: none}}]}}\n");
-    let running = Running::start(dir.path(), &text).await.ready().await;
+    let running = start(dir.path(), &text).await.ready().await;
     assert_eq!(running.get("/jobs/none/targets?collector_id=c0").await, (200, "[]\n".to_owned()));
     running.stop().await;
 }

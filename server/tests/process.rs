@@ -193,6 +193,17 @@ fn an_unknown_mechanism_stops_the_start_with_job_and_name() {
 }
 
 #[test]
+fn without_a_way_to_kubernetes_it_says_what_needs_it_and_where_it_looked() {
+    let jobs = "config: {scrape_configs: [{job_name: shop, static_configs: [{targets: ['a:1']}]}]}\n";
+    let config = format!("collector_namespace: obs\ncollector_selector: {{matchLabels: {{app: c}}}}\n{jobs}");
+    let lines = refused(&config, &["--kubeconfig-path=/no/such/kubeconfig"]);
+    let last = lines.last().unwrap()["msg"].as_str().unwrap();
+    for part in ["pods of namespace \"obs\"", "collectors.static", "KUBERNETES_SERVICE_HOST", "/no/such/kubeconfig"] {
+        assert!(last.contains(part), "{part}: {last}");
+    }
+}
+
+#[test]
 fn bad_command_lines_exit_with_2_and_say_so_on_stderr() {
     for args in [&["--no-such-flag"][..], &["--enable-https-server=maybe"], &["check", "--no-such-flag"]] {
         let output = run(args);

@@ -43,6 +43,10 @@ pub(crate) async fn listen(listener: TcpListener, shared: Arc<Shared>, stop: Can
     let mut wanted = shared.wanted.subscribe();
     loop {
         let serving = async {
+            if !*wanted.borrow_and_update() {
+                drop(listener.take()); // taken down before it was ever up
+                shared.listening.send_replace(false);
+            }
             if wanted.wait_for(|up| *up).await.is_err() {
                 return;
             }

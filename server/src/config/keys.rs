@@ -209,6 +209,14 @@ pub static KEYS: &[Key] = &[
         |raw, text| put::<PathBuf>(&mut raw.collectors.file, text),
     ),
     ours(
+        ("collectors.terminating", "collectors-terminating", "TARGET_ALLOCATOR_COLLECTORS_TERMINATING"),
+        Kind::Text("drop|keep"),
+        "drop",
+        "A collector pod being deleted: drop gives its targets to others at once, as upstream's next release; keep leaves \
+         them until it is gone, as upstream up to 0.158",
+        |raw, text| put(&mut raw.collectors.terminating, text),
+    ),
+    ours(
         (
             "consistent_hashing.point_key",
             "consistent-hashing-point-key",

@@ -4,7 +4,7 @@
 use ta_model::job_table::{JobTable, Origin};
 use ta_model::scrape_config::SdConfig;
 
-use super::resolve::{CollectorSource, Config};
+use super::resolve::Config;
 
 impl Config {
     /// One sentence for everything that is missing.
@@ -14,13 +14,6 @@ impl Config {
         if self.prometheus_cr.enabled {
             missing.extend(self.prometheus_cr.selection(&self.collector_namespace).err());
             missing.extend(self.prometheus_cr.settings("").err().map(|error| error.to_string()));
-        }
-        if self.collectors == CollectorSource::Kubernetes {
-            missing.push(
-                "collector_selector: this build does not find collector pods in Kubernetes yet; name the fleet with \
-                 collectors.static (--collectors-static) or collectors.file (--collectors-file)"
-                    .to_owned(),
-            );
         }
         missing.extend(self.missing_mechanisms());
         missing

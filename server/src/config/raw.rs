@@ -90,6 +90,8 @@ pub struct RawCollectors {
     /// `collectors.static`.
     pub fixed: Option<Vec<CollectorEntry>>,
     pub file: Option<PathBuf>,
+    /// `collectors.terminating`.
+    pub terminating: Option<String>,
 }
 
 /// One entry of `collectors.static`.
@@ -192,6 +194,7 @@ impl RawConfig {
         section(fields, "collectors", |fields| {
             fields.set("static", &mut self.collectors.fixed);
             ours(fields, "file", &mut self.collectors.file);
+            ours(fields, "terminating", &mut self.collectors.terminating);
         });
         section(fields, "consistent_hashing", |fields| ours(fields, "point_key", &mut self.point_key));
         section(fields, "per_node", |fields| {

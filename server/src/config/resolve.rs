@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ta_discovery::Terminating;
 use ta_engine::{PointKey, StrategyConfig, StrategyKind};
 use ta_model::job_table::FilterStrategy;
 use ta_model::scrape_config::ScrapeConfig;
@@ -14,6 +15,7 @@ use ta_model::{Collector, CollectorSet};
 use super::keys::{KEYS, Key};
 use super::problem::{ConfigError, ConfigProblem, Place, line_of};
 use super::raw::{CollectorEntry, Nanos, RawConfig, RawHttps, RawPrometheusCr, RawReader, Selector};
+use super::resources::label_selector;
 use super::telemetry::check_readers;
 use crate::Environment;
 
@@ -35,6 +37,7 @@ pub struct Config {
     pub collector_selector: Option<Selector>,
     /// Zero disables health checks of collector pods.
     pub collector_not_ready_grace_period: Duration,
+    pub collectors_terminating: Terminating,
     /// The jobs of the file, in its order.
     pub jobs: Vec<Arc<ScrapeConfig>>,
     pub strategy: StrategyConfig,
@@ -272,6 +275,8 @@ impl Resolver<'_> {
         let strategy = self.strategy(&raw);
         let filter = self.filter(raw.filter_strategy.as_deref());
         let collectors = self.collectors(&raw);
+        self.collector_selector(&raw, &collectors);
+        let collectors_terminating = self.terminating(raw.collectors.terminating.as_deref());
         let grace = self.duration("collector_not_ready_grace_period", raw.collector_not_ready_grace_period, 30);
         let drain = self.drain(raw.http_drain);
         let prometheus_cr = self.prometheus_cr(raw.prometheus_cr);
@@ -282,6 +287,7 @@ impl Resolver<'_> {
             collector_namespace: raw.collector_namespace.unwrap_or_default(),
             collector_selector: raw.collector_selector,
             collector_not_ready_grace_period: grace,
+            collectors_terminating,
             jobs: raw.prometheus.map(|config| config.scrape_configs).unwrap_or_default(),
             strategy,
             filter,
@@ -388,6 +394,32 @@ impl Resolver<'_> {
             (Some(_), Some(_)) => {
                 self.error("collectors.file", "only one of collectors.static and collectors.file can be set");
                 CollectorSource::Kubernetes
+            }
+        }
+    }
+
+    /// Upstream ends, with exit code 0, when it comes to use a selector that is none.
+    fn collector_selector(&mut self, raw: &RawConfig, source: &CollectorSource) {
+        let selector = raw.collector_selector.as_ref().map(label_selector).unwrap_or_default();
+        if let Err(why) = selector.check() {
+            self.error("collector_selector", why);
+        }
+        if *source == CollectorSource::Kubernetes && selector.is_empty() {
+            self.warn(
+                "collector_selector",
+                "selects every pod of the namespace, and targets given to one that is no collector are never scraped; \
+                 select the collectors by their labels",
+            );
+        }
+    }
+
+    fn terminating(&mut self, text: Option<&str>) -> Terminating {
+        match text {
+            None | Some("drop") => Terminating::Drop,
+            Some("keep") => Terminating::Keep,
+            Some(other) => {
+                self.error("collectors.terminating", format!("want drop or keep, not {other:?}"));
+                Terminating::Drop
             }
         }
     }

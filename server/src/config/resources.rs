@@ -3,7 +3,7 @@
 use ta_model::cr::{self, KindSelectors, LabelSelector, Selection, Settings, SettingsError, SettingsSource};
 
 use super::raw::Selector;
-use super::resolve::PrometheusCr;
+use super::resolve::{Config, PrometheusCr};
 
 impl PrometheusCr {
     /// Which objects are looked at.
@@ -55,7 +55,15 @@ impl PrometheusCr {
     }
 }
 
-fn label_selector(selector: &Selector) -> LabelSelector {
+impl Config {
+    /// `collector_selector` in the words of those who match labels.
+    #[must_use]
+    pub fn collector_label_selector(&self) -> Option<LabelSelector> {
+        self.collector_selector.as_ref().map(label_selector)
+    }
+}
+
+pub(super) fn label_selector(selector: &Selector) -> LabelSelector {
     let expressions = selector.match_expressions.iter().map(|expression| cr::MatchExpression {
         key: expression.key.clone(),
         operator: expression.operator.clone(),

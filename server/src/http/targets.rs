@@ -21,6 +21,8 @@ const NONE_ETAG: Etag = Etag(0);
 
 const JOB_NOT_READY: &str = "not ready, the targets of this job have not been discovered yet\n";
 
+const FLEET_NOT_READY: &str = "not ready, it is not known yet which collectors there are\n";
+
 const VARY: &str = "Accept-Encoding";
 
 /// `job` is as it stands in the path: still escaped, and to be unescaped once, as Go does it.
@@ -38,6 +40,7 @@ pub(crate) fn answer(inner: &Inner, job: &str, poll: &Poll<'_>) -> Response<Body
         return respond::not_ready(JOB_NOT_READY);
     }
     match Query::new(poll.query).first("collector_id") {
+        Some(_) if inner.health.lacks_collectors() => respond::not_ready(FLEET_NOT_READY),
         Some(collector) => of_collector(&snapshot, &job, &collector, poll.headers),
         None => by_collector(&snapshot, &job, poll.headers),
     }

@@ -80,3 +80,16 @@ async fn a_job_that_was_never_discovered_keeps_its_targets_in_the_collectors() {
     assert!(world.get("/").await.page().contains("1 jobs are not discovered yet"));
     assert_eq!(world.get("/debug/jobs?unsynced=1").await.rows().len(), 1);
 }
+
+#[tokio::test]
+async fn without_knowing_the_collectors_no_share_is_said_to_be_empty() {
+    let mut world = World::new(&mk_jobs(&["a"]), &[]);
+    world.health.set_lacks_collectors(true);
+    assert_not_ready(&world.get("/jobs/a/targets?collector_id=c").await);
+    assert_eq!(world.get("/readyz").await.status, StatusCode::OK);
+    assert!(world.get("/scrape_configs").await.json()["a"].is_object());
+    assert!(world.get("/").await.page().contains("not known yet which collectors there are"));
+    world.set_collectors(&["c"]);
+    world.health.set_lacks_collectors(false);
+    assert_eq!(world.get("/jobs/a/targets?collector_id=c").await.text(), "[]\n");
+}
