@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ta_discovery::{
-    Condition, GroupChange, GroupSink, ProviderView, REFRESH_BUCKETS, ResourceView, ResourceWatch, Status,
+    Condition, GroupChange, GroupSink, ProviderView, REFRESH_BUCKETS, ResourceView, ResourceWatch, Status, WatchView,
 };
 use ta_engine::StoreWriter;
 use ta_model::cr::{Explanation, ObjectId};
@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::http::{
     DiscoveryStatus, JobStatus, ProviderStatus, Refreshes, ResourceStatus, ResourceWatchStatus, SdCounters,
-    StatusSource,
+    StatusSource, WatchState, WatchStatus,
 };
 
 // the same bounds on both sides, or the histogram lies
@@ -56,6 +56,7 @@ impl StatusSource for Discovered {
                 .map(|(name, job)| JobStatus { name, targets: job.targets as u64, last_update: job.last_update })
                 .collect(),
             files: self.status.file_mtimes(),
+            watches: self.status.watches().into_iter().map(watch).collect(),
             counters: counters(&self.status),
         }
     }
@@ -108,6 +109,36 @@ fn resource_watch(watch: &ResourceWatch) -> ResourceWatchStatus {
         absent: watch.condition == Condition::Absent,
         problem,
         needed: watch.needed,
+    }
+}
+
+fn watch(view: WatchView) -> WatchStatus {
+    WatchStatus {
+        cluster: view.cluster,
+        resource: view.resource.to_string(),
+        namespace: view.scope.namespace,
+        label_selector: view.scope.label_selector,
+        field_selector: view.scope.field_selector,
+        subscribers: view.subscribers as u64,
+        synced: view.synced,
+        state: match view.condition {
+            Condition::Listing => WatchState::Listing,
+            Condition::Watching => WatchState::Watching,
+            Condition::Absent => WatchState::Absent,
+            Condition::Forbidden(why) => WatchState::Forbidden(why),
+            Condition::Failing(why) => WatchState::Failing(why),
+        },
+        objects: view.objects as u64,
+        bytes: view.bytes as u64,
+        undecodable: view.undecodable,
+        last_undecodable: view.last_undecodable,
+        last_event: view.last_event,
+        events: view.events,
+        lists: view.lists,
+        errors: view.errors,
+        last_error: view.last_error,
+        last_error_at: view.last_error_at,
+        requests: view.requests,
     }
 }
 

@@ -12,6 +12,7 @@ mod monitors;
 mod paging;
 mod scrape_configs;
 mod targets;
+mod watches;
 
 pub(crate) use collector::collector;
 pub(crate) use discovery::discovery;
@@ -20,3 +21,4 @@ pub(crate) use jobs::{job, jobs};
 pub(crate) use monitors::{monitor, monitor_json, monitors, monitors_json};
 pub(crate) use scrape_configs::scrape_configs;
 pub(crate) use targets::{target, targets};
+pub(crate) use watches::{watches, watches_json};

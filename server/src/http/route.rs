@@ -32,6 +32,7 @@ pub(super) fn routes(inner: &Arc<Inner>) -> axum::Router {
         ("/debug/discovery", page(pages::discovery)),
         ("/debug/monitors", page_or_json(pages::monitors, pages::monitors_json)),
         ("/debug/monitor", page_or_json(pages::monitor, pages::monitor_json)),
+        ("/debug/watches", page_or_json(pages::watches, pages::watches_json)),
     ] {
         routes = routes.route(path, handler).route(&format!("{path}/"), get(slash_too_many));
     }

@@ -19,6 +19,8 @@ pub struct DiscoveryStatus {
     pub jobs: Vec<JobStatus>,
     /// Path and time of last change of every file read.
     pub files: Vec<(Arc<str>, SystemTime)>,
+    /// Of Kubernetes objects, in the order in which they began.
+    pub watches: Vec<WatchStatus>,
     pub counters: SdCounters,
 }
 
@@ -69,6 +71,76 @@ pub struct JobStatus {
     pub name: Arc<str>,
     pub targets: u64,
     pub last_update: Option<SystemTime>,
+}
+
+/// One watch of Kubernetes objects.
+#[derive(Clone, Debug, Default)]
+pub struct WatchStatus {
+    /// The API server's address.
+    pub cluster: Arc<str>,
+    /// As RBAC rules name it: `pods`, `endpointslices.discovery.k8s.io`.
+    pub resource: String,
+    /// `None`: all namespaces.
+    pub namespace: Option<Arc<str>>,
+    /// Empty: all.
+    pub label_selector: String,
+    /// Empty: all.
+    pub field_selector: String,
+    pub subscribers: u64,
+    /// The first list was applied.
+    pub synced: bool,
+    pub state: WatchState,
+    pub objects: u64,
+    /// On the heap.
+    pub bytes: u64,
+    /// Times that an object came which could not be read.
+    pub undecodable: u64,
+    pub last_undecodable: String,
+    /// When the server last sent something.
+    pub last_event: Option<SystemTime>,
+    /// Objects added, changed and deleted.
+    pub events: u64,
+    /// Lists applied, the first included.
+    pub lists: u64,
+    pub errors: u64,
+    /// Kept after recovery.
+    pub last_error: String,
+    pub last_error_at: Option<SystemTime>,
+    /// Requests sent.
+    pub requests: u64,
+}
+
+/// What a watch is at, the worst last.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WatchState {
+    Watching,
+    #[default]
+    Listing,
+    /// The server does not have this kind of object.
+    Absent,
+    /// With the server's words.
+    Forbidden(String),
+    /// In one sentence.
+    Failing(String),
+}
+
+impl WatchState {
+    /// Its name in metrics and JSON.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Watching => "watching",
+            Self::Listing => "listing",
+            Self::Absent => "absent",
+            Self::Forbidden(_) => "forbidden",
+            Self::Failing(_) => "failing",
+        }
+    }
+
+    /// What it holds may be out of date.
+    pub(crate) fn is_failing(&self) -> bool {
+        matches!(self, Self::Forbidden(_) | Self::Failing(_))
+    }
 }
 
 /// Process-wide counts (Prometheus: `discovery/metrics.go` and the mechanisms').

@@ -66,6 +66,14 @@ names! {
     ResourcePassDuration = "opentelemetry_allocator_resource_generation_duration_seconds", "Duration of bringing the jobs of all resources up to date.";
     ResourcePassTimestamp = "opentelemetry_allocator_resource_generation_timestamp_seconds", "When the jobs of resources were last brought up to date.";
     OtlpPushes = "opentelemetry_allocator_otlp_pushes_total", "Number of times metrics were pushed by OTLP, by result.";
+    WatchObjects = "opentelemetry_allocator_kubernetes_watch_objects", "Number of Kubernetes objects held, by resource.";
+    WatchBytes = "opentelemetry_allocator_kubernetes_watch_bytes", "Memory of the Kubernetes objects held, by resource.";
+    Watches = "opentelemetry_allocator_kubernetes_watches", "Number of watches of Kubernetes objects, by resource and state.";
+    WatchEvents = "opentelemetry_allocator_kubernetes_watch_events_total", "Number of Kubernetes objects seen added, changed or deleted, by resource.";
+    WatchLists = "opentelemetry_allocator_kubernetes_watch_lists_total", "Number of lists of Kubernetes objects that were applied: the first of each watch, and re-lists.";
+    WatchErrors = "opentelemetry_allocator_kubernetes_watch_errors_total", "Number of failed lists and watches of Kubernetes objects.";
+    WatchUndecodable = "opentelemetry_allocator_kubernetes_watch_undecodable_objects_total", "Number of times a Kubernetes object came that could not be read.";
+    KubernetesRequests = "opentelemetry_allocator_kubernetes_requests_total", "Number of lists and watches sent to API servers, by resource.";
     // Prometheus' service discovery (`discovery/metrics.go`)
     SdFailedConfigs = "prometheus_sd_failed_configs", "Current number of service discovery configurations that failed to load.";
     SdDiscoveredTargets = "prometheus_sd_discovered_targets", "Current number of discovered targets.";

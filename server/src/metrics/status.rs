@@ -1,8 +1,10 @@
 //! What discovery says about itself, under Prometheus' names.
 
+use std::collections::BTreeMap;
+
 use super::Name;
 use super::families::{Families, seconds_since_epoch};
-use crate::http::{DiscoveryStatus, ProviderStatus, REFRESH_BUCKETS, Refreshes};
+use crate::http::{DiscoveryStatus, ProviderStatus, REFRESH_BUCKETS, Refreshes, WatchStatus};
 
 /// The manager's name is a constant label of its metrics, and upstream gives it none.
 const MANAGER: (&str, &str) = ("name", "");
@@ -19,6 +21,7 @@ pub(super) fn collect(families: &mut Families, status: &DiscoveryStatus) {
     }
     counters(families, status);
     refreshes(families, &status.providers);
+    watches(families, &status.watches);
     for (path, time) in &status.files {
         families.gauge_with(Name::SdFileMtime, &[("filename", path)], seconds_since_epoch(*time));
     }
@@ -40,8 +43,8 @@ fn counters(families: &mut Families, status: &DiscoveryStatus) {
 
 /// A provider may feed several jobs; Prometheus runs one per job, so it counts for each of them.
 fn refreshes(families: &mut Families, providers: &[ProviderStatus]) {
-    let mut by_config: std::collections::BTreeMap<(&str, &str), (u64, Refreshes)> = std::collections::BTreeMap::new();
-    let mut by_mechanism: std::collections::BTreeMap<&str, Refreshes> = std::collections::BTreeMap::new();
+    let mut by_config: BTreeMap<(&str, &str), (u64, Refreshes)> = BTreeMap::new();
+    let mut by_mechanism: BTreeMap<&str, Refreshes> = BTreeMap::new();
     for provider in providers.iter().filter(|provider| provider.mechanism != "static") {
         add(by_mechanism.entry(&provider.mechanism).or_default(), &provider.refreshes);
         for job in &provider.jobs {
@@ -58,6 +61,29 @@ fn refreshes(families: &mut Families, providers: &[ProviderStatus]) {
     for (mechanism, took) in by_mechanism {
         let labels = [("mechanism", mechanism)];
         families.histogram(Name::SdRefreshHistogram, &labels, &REFRESH_BUCKETS, &took.buckets, took.sum);
+    }
+}
+
+/// By resource: a watch per namespace would be too many series.
+fn watches(families: &mut Families, watches: &[WatchStatus]) {
+    let mut by_resource: BTreeMap<&str, Vec<&WatchStatus>> = BTreeMap::new();
+    for watch in watches {
+        by_resource.entry(&watch.resource).or_default().push(watch);
+    }
+    for (resource, watches) in by_resource {
+        let labels = [("resource", resource)];
+        let sum = |of: fn(&WatchStatus) -> u64| watches.iter().map(|watch| of(watch)).sum::<u64>();
+        families.gauge_with(Name::WatchObjects, &labels, sum(|watch| watch.objects) as f64);
+        families.gauge_with(Name::WatchBytes, &labels, sum(|watch| watch.bytes) as f64);
+        families.counter_with(Name::WatchEvents, &labels, sum(|watch| watch.events));
+        families.counter_with(Name::WatchLists, &labels, sum(|watch| watch.lists));
+        families.counter_with(Name::WatchErrors, &labels, sum(|watch| watch.errors));
+        families.counter_with(Name::WatchUndecodable, &labels, sum(|watch| watch.undecodable));
+        families.counter_with(Name::KubernetesRequests, &labels, sum(|watch| watch.requests));
+        for state in ["watching", "listing", "absent", "forbidden", "failing"] {
+            let count = watches.iter().filter(|watch| watch.state.name() == state).count();
+            families.gauge_with(Name::Watches, &[("resource", resource), ("state", state)], count as f64);
+        }
     }
 }
 

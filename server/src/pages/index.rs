@@ -59,14 +59,22 @@ fn problems(inner: &Inner, snapshot: &Snapshot) -> Markup {
         let which = link("/debug/jobs?unsynced=1", "which");
         problems.push(html! { (number(unsynced)) " jobs are not discovered yet: " (which) });
     }
-    let providers = inner.status.status().providers;
-    let failing = providers.iter().filter(|provider| provider.is_failing()).count() as u64;
+    let status = inner.status.status();
+    let failing = status.providers.iter().filter(|provider| provider.is_failing()).count() as u64;
     if failing > 0 {
         let which = link("/debug/discovery", "which");
         problems.push(html! { (number(failing)) " discovery providers are failing: " (which) });
     }
     if let Some(resources) = inner.status.resources() {
         problems.extend(troubled_resources(&resources));
+    }
+    let failing = status.watches.iter().filter(|watch| watch.state.is_failing()).count() as u64;
+    if failing > 0 {
+        let which = link("/debug/watches", "which");
+        problems.push(html! { (number(failing)) " watches of Kubernetes are failing: " (which) });
+    }
+    if inner.health.lacks_collectors() {
+        problems.push(html! { "It is not known yet which collectors there are: their shares answer 503" });
     }
     let masked = inner.metrics.masked_config_polls();
     if masked > 0 && snapshot.table().has_secrets() {

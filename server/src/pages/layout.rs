@@ -39,6 +39,7 @@ pub(super) fn page(status: StatusCode, title: &str, content: &Markup) -> Respons
                     a href="/debug/targets" { "Targets" }
                     a href="/debug/monitors" { "Monitors" }
                     a href="/debug/discovery" { "Discovery" }
+                    a href="/debug/watches" { "Watches" }
                     a href="/metrics" { "Metrics" }
                 }
                 h1 { (title) }
@@ -111,6 +112,16 @@ pub(super) fn number(value: u64) -> Markup {
     html! { (text) }
 }
 
+/// A number of bytes, roughly.
+pub(super) fn bytes(value: u64) -> Markup {
+    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    let unit = units.into_iter().find(|(shift, _)| value >> shift > 0);
+    cell(unit.map_or_else(
+        || format!("{value} B"),
+        |(shift, unit)| format!("{:.1} {unit}", value as f64 / f64::from(1 << shift)),
+    ))
+}
+
 /// How long ago, roughly.
 pub(super) fn ago(time: Option<SystemTime>, now: SystemTime) -> Markup {
     let Some(time) = time else { return cell("never") };
@@ -138,6 +149,13 @@ mod tests {
         assert_eq!(number(0).into_string(), "0");
         assert_eq!(number(999).into_string(), "999");
         assert_eq!(number(1_234_567).into_string(), "1,234,567");
+    }
+
+    #[test]
+    fn bytes_have_a_unit_of_their_size() {
+        let text = |value| bytes(value).into_string();
+        assert_eq!((text(0), text(1023), text(1024)), ("0 B".into(), "1023 B".into(), "1.0 KiB".into()));
+        assert_eq!((text(3 << 19), text(5 << 30)), ("1.5 MiB".into(), "5.0 GiB".into()));
     }
 
     #[test]

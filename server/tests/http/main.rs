@@ -12,3 +12,4 @@ mod sockets;
 mod support;
 mod targets;
 mod tls;
+mod watches;
