@@ -1,5 +1,6 @@
 //! The bytes that are served.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,8 +10,48 @@ use ta_model::json::{Escapes, push_string};
 use crate::job::{Body, JobSnapshot};
 
 /// A piece of a body that is rendered while it is sent: large enough to make the rest of the path cheap, small enough
-/// that the first byte leaves at once and that a thousand slow readers hold 256 MiB at most.
-const PIECE: usize = 256 * 1024;
+/// that it is still in the cache when the kernel copies it, and that thousands of slow readers hold little.
+const PIECE: usize = 64 * 1024;
+
+/// Buffers a thread keeps for its next pieces. A body that is sent needs one or two at a time; fresh memory for each
+/// piece would cost as much as filling it.
+const SPARES: usize = 4;
+
+thread_local! {
+    static SPARE: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The text of a piece; its buffer is kept when it is sent.
+struct Piece(String);
+
+impl Piece {
+    fn new() -> Self {
+        let spare = SPARE.with_borrow_mut(Vec::pop);
+        Self(spare.unwrap_or_else(|| String::with_capacity(PIECE)))
+    }
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        let mut text = std::mem::take(&mut self.0);
+        text.clear();
+        // of a thread that ends nothing is kept, and of a target that was larger than a piece neither
+        SPARE
+            .try_with(|spare| {
+                let mut spare = spare.borrow_mut();
+                if spare.len() < SPARES && text.capacity() == PIECE {
+                    spare.push(text);
+                }
+            })
+            .ok();
+    }
+}
 
 /// The targets of a share: the block each stands in, and where.
 pub(crate) fn members(job: &JobSnapshot, share: usize) -> impl Iterator<Item = (&Block, usize)> {
@@ -58,7 +99,7 @@ pub(crate) fn whole(job: &JobSnapshot, share: usize) -> Body {
     Body { bytes: Bytes::from(text), etag: job.etag(share) }
 }
 
-/// A body in pieces of at most 256 KiB, each rendered when it is asked for (a single target may be longer).
+/// A body in pieces of at most 64 KiB, each rendered when it is asked for (a single target may be longer).
 ///
 /// Holds the job of its snapshot, so that a slow reader gets one state of it, whatever is published meanwhile.
 #[derive(Debug)]
@@ -91,7 +132,8 @@ impl Iterator for ShareBody {
         if self.next > members.len() {
             return None;
         }
-        let mut text = String::with_capacity((self.rest as usize).min(PIECE));
+        let mut piece = Piece::new();
+        let text = &mut piece.0;
         loop {
             let Some(ordinal) = members.get(self.next) else {
                 text.push_str("]\n");
@@ -104,11 +146,11 @@ impl Iterator for ShareBody {
                 break;
             }
             text.push(if self.next == 0 { '[' } else { ',' });
-            block.render(index, &mut text);
+            block.render(index, text);
             self.next += 1;
         }
         self.rest = self.rest.saturating_sub(text.len() as u64);
-        Some(Bytes::from(text))
+        Some(Bytes::from_owner(piece))
     }
 }
 

@@ -432,7 +432,7 @@ fn a_large_body_comes_in_pieces() {
     let snapshot = world.snapshot();
     let share = snapshot.job("job").unwrap().share(0).unwrap();
     assert!(share.body().count() > 10);
-    assert!(share.body().all(|piece| piece.len() <= 256 * 1024));
+    assert!(share.body().all(|piece| piece.len() <= 64 * 1024));
     let parsed: serde_json::Value = serde_json::from_str(&body(&snapshot, "job", "collector-0")).unwrap();
     assert_eq!(parsed.as_array().unwrap().len(), 2000);
 }
