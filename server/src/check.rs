@@ -28,13 +28,10 @@ pub fn check(args: &Args, env: &Environment, out: &mut dyn Write, err: &mut dyn 
     }
     let mut errors = loaded.config.missing_functions();
     errors.extend(https::check(&loaded.config.https).err().map(|error| error.to_string()));
-    let fleet = match fleet(&loaded.config.collectors) {
-        Ok(fleet) => fleet,
-        Err(error) => {
-            errors.push(error);
-            CollectorSet::default()
-        }
-    };
+    let fleet = fleet(&loaded.config.collectors).unwrap_or_else(|error| {
+        errors.push(error);
+        CollectorSet::default()
+    });
     for sentence in &errors {
         writeln!(err, "error: {sentence}")?;
     }
@@ -50,8 +47,17 @@ pub fn check(args: &Args, env: &Environment, out: &mut dyn Write, err: &mut dyn 
     Ok(ExitCode::SUCCESS)
 }
 
+/// Everything that is wrong, so that nobody has to come back for the rest.
 fn report_errors(error: &ConfigError, err: &mut dyn Write) -> io::Result<ExitCode> {
-    for line in error.lines() {
+    let mut lines = error.lines();
+    if let ConfigError::Invalid { problems, config } = error {
+        lines.extend(config.missing_functions());
+        if !problems.iter().any(|problem| problem.key.starts_with("https")) {
+            lines.extend(https::check(&config.https).err().map(|error| error.to_string()));
+        }
+        lines.extend(fleet(&config.collectors).err());
+    }
+    for line in lines {
         writeln!(err, "error: {line}")?;
     }
     Ok(ExitCode::FAILURE)

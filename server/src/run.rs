@@ -69,7 +69,10 @@ fn run(args: &Args, env: &Environment) -> anyhow::Result<()> {
 /// Loads the configuration; every problem is a line in the log, the error is the last one.
 fn load(args: &Args, env: &Environment) -> anyhow::Result<Config> {
     let loaded = config::load(&args.config_file, env, &args.overrides).map_err(|error| {
-        let lines = error.lines();
+        let mut lines = error.lines();
+        if let config::ConfigError::Invalid { config, .. } = &error {
+            lines.extend(config.missing_functions());
+        }
         refuse(&lines)
     })?;
     for warning in &loaded.warnings {

@@ -497,6 +497,8 @@ fn every_error_is_told_with_line_and_key() {
         "ta.yaml:3: https.enabled: ",
         "ta.yaml:4: prometheus_cr: ",
         "ta.yaml:6: engine.min_interval: ",
+        // whether there are jobs is not known: resources may have been meant
+        "collector_namespace: ",
     ];
     assert_eq!(lines.len(), starts.len(), "{lines:#?}");
     for start in starts {
@@ -513,8 +515,36 @@ fn mistakes_in_flags_and_variables_name_them() {
     );
     assert!(lines.iter().any(|line| line.starts_with("TARGET_ALLOCATOR_ENGINE_BODY_BUDGET: want bytes")), "{lines:?}");
     assert!(lines.iter().any(|line| line.starts_with("--engine-min-interval: ")), "{lines:?}");
+    assert!(lines.iter().any(|line| line.starts_with("--http-drain: http.drain: ")), "{lines:?}");
     let lines = errors(&format!("{JOB}{FLEET}"), &[], &["--http-drain=1h"]);
     assert!(lines[0].starts_with("--http-drain: http.drain: ") && lines[0].contains("at most 15s"), "{lines:?}");
+}
+
+#[test]
+fn what_does_not_decode_and_what_is_not_valid_is_told_in_one_round() {
+    let text = format!(
+        "{JOB}{FLEET}allocation_strategy: wrong\nengine: {{min_interval: soon}}\nprometheus_cr:\n  \
+         allow_namespaces: [a]\n  deny_namespaces: [b]\n"
+    );
+    let lines = errors(&text, &[], &["--http-drain=1h"]).join("\n");
+    for part in ["allocation_strategy: ", "engine.min_interval: ", "only one of allowNamespaces", "at most 15s"] {
+        assert!(lines.contains(part), "{part}: {lines}");
+    }
+}
+
+#[test]
+fn what_only_follows_from_another_mistake_is_not_told() {
+    // no job is left, the fleet is not known, the fallback may be fine
+    for text in [
+        format!("{FLEET}config: {{scrape_configs: [{{job_name: a, scrape_interval: soon}}]}}\n"),
+        format!("{JOB}collectors: {{static: 7}}\n"),
+        format!("{JOB}{FLEET}allocation_strategy: [per-node]\nallocation_fallback_strategy: per-node\n"),
+        format!("{JOB}{FLEET}prometheus_cr: {{enabled: 7}}\n"),
+        "[1]\n".to_owned(),
+    ] {
+        let lines = errors(&text, &[], &[]);
+        assert_eq!(lines.len(), 1, "{text}: {lines:?}");
+    }
 }
 
 #[test]

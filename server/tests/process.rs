@@ -178,8 +178,8 @@ fn a_missing_file_is_told_with_its_name() {
 
 #[test]
 fn a_bad_configuration_is_told_problem_by_problem() {
-    let lines = refused("listen_addr: 1\nhttps: {enabled: maybe}\n", &[]);
-    let all = messages(&lines);
+    let config = "listen_addr: 1\nhttps: {enabled: maybe}\ncollectors: {static: []}\nconfig: {scrape_configs: [{job_name: a}]}\n";
+    let all = messages(&refused(config, &[]));
     assert!(all.contains("ta.yaml:1: listen_addr: ") && all.contains("ta.yaml:2: https.enabled: "), "{all}");
     assert!(all.ends_with("the configuration has 2 problems, listed above"), "{all}");
 }
@@ -249,11 +249,18 @@ fn check_reads_the_collectors_file() {
 #[test]
 fn check_says_what_is_wrong_and_exits_with_1() {
     let dir = tempfile::tempdir().unwrap();
-    let file =
-        mk_file(dir.path(), "config: {scrape_configs: [{job_name: a}, {job_name: a}]}\nprometheus_cr: {enabled: 1}\n");
+    let file = mk_file(
+        dir.path(),
+        "config: {scrape_configs: [{job_name: a}, {job_name: a}, {job_name: b, consul_sd_configs: [{server: s}]}]}\n\
+         prometheus_cr: {enabled: 1}\nallocation_strategy: wrong\ncollectors: {file: /no/such/file}\n",
+    );
     let output = run(&["check", "--config-file", file.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1));
     let stderr = text(&output.stderr);
-    assert!(stderr.lines().count() == 2 && stderr.lines().all(|line| line.starts_with("error: ")), "{stderr}");
-    assert!(stderr.contains("ta.yaml:2: prometheus_cr.enabled"), "{stderr}");
+    assert!(stderr.lines().count() == 5 && stderr.lines().all(|line| line.starts_with("error: ")), "{stderr}");
+    for part in
+        ["found multiple", "ta.yaml:2: prometheus_cr.enabled", "ta.yaml:3: allocation_strategy", "consul", "/no/such"]
+    {
+        assert!(stderr.contains(part), "{part}: {stderr}");
+    }
 }

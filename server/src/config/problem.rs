@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use ta_model::yaml::{Node, Problem, Value, YamlError};
 
+use super::resolve::Config;
+
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -62,9 +64,9 @@ pub enum ConfigError {
     Unreadable { path: PathBuf, source: std::io::Error },
     #[error("{}:{}:{}: not YAML: {}", path.display(), error.line, error.column, error.message)]
     NotYaml { path: PathBuf, error: YamlError },
-    /// Never empty.
-    #[error("{}", first_and_count(.0))]
-    Invalid(Vec<ConfigProblem>),
+    /// `problems` is never empty; `config` has defaults in place of what could not be read.
+    #[error("{}", first_and_count(problems))]
+    Invalid { problems: Vec<ConfigProblem>, config: Box<Config> },
 }
 
 impl ConfigError {
@@ -72,7 +74,7 @@ impl ConfigError {
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         match self {
-            Self::Invalid(problems) => problems.iter().map(ToString::to_string).collect(),
+            Self::Invalid { problems, .. } => problems.iter().map(ToString::to_string).collect(),
             other => vec![other.to_string()],
         }
     }

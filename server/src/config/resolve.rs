@@ -182,31 +182,30 @@ pub struct Loaded {
 /// Reads `file`, lays the environment and `flags` over it, and resolves the result.
 ///
 /// # Errors
-/// An unreadable file, text that is not YAML, or everything that is not valid: what does not decode first; if all of it
-/// decodes, upstream's validation in upstream's order, then ours.
+/// An unreadable file, text that is not YAML, or everything that is not valid: what does not decode first, then
+/// upstream's validation in upstream's order, then ours. What only follows from another mistake is left out.
 pub fn load(file: &Path, env: &Environment, flags: &[(&'static Key, String)]) -> Result<Loaded, ConfigError> {
     let unreadable = |source| ConfigError::Unreadable { path: file.to_owned(), source };
     let text = std::fs::read_to_string(file).map_err(unreadable)?;
     let not_yaml = |error| ConfigError::NotYaml { path: file.to_owned(), error };
     let document = yaml::parse(&text).map_err(not_yaml)?;
     let (raw, problems) = RawConfig::decode(&document);
+    let broken = problems.errors.iter().map(|problem| problem.path.clone()).collect();
     let in_file = |problem| ConfigProblem::in_file(file, problem);
     let mut resolver = Resolver {
         file,
         root: &document.root,
         overridden: BTreeMap::new(),
+        broken,
         errors: problems.errors.into_iter().map(in_file).collect(),
         warnings: problems.warnings.into_iter().map(in_file).collect(),
     };
     let raw = resolver.overlay(raw, env, flags);
-    if !resolver.errors.is_empty() {
-        return Err(ConfigError::Invalid(resolver.errors)); // validating half a configuration gives wrong advice
-    }
     let config = resolver.resolve(raw, env);
     if resolver.errors.is_empty() {
         Ok(Loaded { config, warnings: resolver.warnings })
     } else {
-        Err(ConfigError::Invalid(resolver.errors))
+        Err(ConfigError::Invalid { problems: resolver.errors, config: Box::new(config) })
     }
 }
 
@@ -216,6 +215,8 @@ struct Resolver<'a> {
     root: &'a Node,
     /// By path: flags and variables that won over the file.
     overridden: BTreeMap<&'static str, Place>,
+    /// Paths of values that could not be read: the program's own are in their place.
+    broken: Vec<String>,
     errors: Vec<ConfigProblem>,
     warnings: Vec<ConfigProblem>,
 }
@@ -250,6 +251,7 @@ impl Resolver<'_> {
     fn put(&mut self, raw: &mut RawConfig, key: &'static Key, text: &str, place: Place) {
         self.overridden.insert(key.path, place.clone());
         if let Err(message) = key.set(raw, text) {
+            self.broken.push(key.path.to_owned());
             self.errors.push(ConfigProblem { place, key: String::new(), job: None, message });
         }
     }
@@ -260,7 +262,20 @@ impl Resolver<'_> {
         ConfigProblem { place, key: path.into(), job: None, message }
     }
 
+    /// Whether the value at `path`, one in it, or what it is in could not be read: advice on it would be wrong.
+    fn is_broken(&self, path: &str) -> bool {
+        let within = |inner: &str, outer: &str| {
+            inner
+                .strip_prefix(outer)
+                .is_some_and(|rest| outer.is_empty() || rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        self.broken.iter().any(|broken| within(broken, path) || within(path, broken))
+    }
+
     fn error(&mut self, path: &str, message: impl Into<String>) {
+        if self.is_broken(path) {
+            return;
+        }
         let problem = self.problem(path, message.into());
         self.errors.push(problem);
     }
@@ -316,13 +331,14 @@ impl Resolver<'_> {
     /// Upstream's checks, in its order and words (`ValidateConfig`). The namespace is only needed to look for pods.
     fn validate_as_upstream(&mut self, raw: &RawConfig) {
         let has_jobs = raw.prometheus.as_ref().is_some_and(|config| !config.scrape_configs.is_empty());
-        if !has_jobs && raw.prometheus_cr.enabled != Some(true) {
+        if !has_jobs && raw.prometheus_cr.enabled != Some(true) && !self.is_broken("prometheus_cr") {
             self.error(
                 "config",
                 "at least one scrape config must be defined, or Prometheus CR watching must be enabled",
             );
         }
         let is_kubernetes = raw.collectors.fixed.is_none() && raw.collectors.file.is_none();
+        let is_kubernetes = is_kubernetes && !self.is_broken("collectors");
         if is_kubernetes && raw.collector_namespace.as_deref().unwrap_or_default().is_empty() {
             self.error(
                 "collector_namespace",
@@ -347,7 +363,9 @@ impl Resolver<'_> {
             point_key: self.point_key(raw.point_key.as_deref()),
             fallback_for_unknown_node: raw.fallback_for_unknown_node.unwrap_or(true),
         };
-        if let Err(error) = strategy.build() {
+        if let Err(error) = strategy.build()
+            && !self.is_broken("allocation_strategy")
+        {
             self.error("allocation_fallback_strategy", error.to_string());
         }
         strategy
@@ -388,12 +406,13 @@ impl Resolver<'_> {
 
     fn collectors(&mut self, raw: &RawConfig) -> CollectorSource {
         match (&raw.collectors.fixed, &raw.collectors.file) {
+            (None, None) if self.is_broken("collectors") => CollectorSource::Static(CollectorSet::default()),
             (None, None) => CollectorSource::Kubernetes,
             (Some(entries), None) => CollectorSource::Static(self.fixed_collectors(entries)),
             (None, Some(path)) => CollectorSource::File(path.clone()),
             (Some(_), Some(_)) => {
                 self.error("collectors.file", "only one of collectors.static and collectors.file can be set");
-                CollectorSource::Kubernetes
+                CollectorSource::Static(CollectorSet::default())
             }
         }
     }
