@@ -15,6 +15,7 @@ mod hot;
 mod jobs;
 mod metrics;
 mod negotiate;
+mod packed;
 mod pprof;
 mod query;
 mod resources;
@@ -45,11 +46,12 @@ pub use status::{
 };
 
 pub(crate) use escape::query_escape;
-pub(crate) use hot::Poll;
+pub(crate) use hot::Ask;
 pub(crate) use query::Query;
 
 use crate::health::Health;
 use crate::metrics::Metrics;
+use packed::Packed;
 use shared_body::SharedBodies;
 
 /// Request extension: the request came over TLS with a verified client, so secrets may be shown.
@@ -85,6 +87,7 @@ pub struct Router {
 pub(crate) struct Inner {
     state: State,
     bodies: SharedBodies,
+    packed: Packed,
     timers: hot::Timers,
 }
 
@@ -98,7 +101,8 @@ impl std::ops::Deref for Inner {
 impl Router {
     #[must_use]
     pub fn new(state: State) -> Self {
-        let inner = Arc::new(Inner { state, bodies: SharedBodies::default(), timers: hot::Timers::default() });
+        let (bodies, packed, timers) = (SharedBodies::default(), Packed::default(), hot::Timers::default());
+        let inner = Arc::new(Inner { state, bodies, packed, timers });
         Self { routes: route::routes(&inner), inner }
     }
 
@@ -115,7 +119,7 @@ impl Router {
             self.inner.metrics.http_timer("").observe(0.0);
             return respond::not_found();
         }
-        if let Some(response) = self.at_once(&Poll::of(&request)) {
+        if let Some(response) = self.at_once(&Ask::of(&request)) {
             return response;
         }
         let request = Request::from_parts(request, axum::body::Body::empty());
@@ -126,8 +130,8 @@ impl Router {
     }
 
     /// Answers a GET of what collectors and probes poll; `None` if it is something else, or has to wait for something.
-    pub(crate) fn at_once(&self, poll: &Poll<'_>) -> Option<Response<Body>> {
-        hot::answer(&self.inner, poll)
+    pub(crate) fn at_once(&self, ask: &Ask<'_>) -> Option<Response<Body>> {
+        hot::answer(&self.inner, ask)
     }
 }
 

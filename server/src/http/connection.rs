@@ -1,26 +1,29 @@
 //! One client connection, cheap while nothing happens on it.
 //!
 //! Every collector keeps a connection per job open, and uses it once in 30 s: tens of thousands of them idle at any
-//! time. An HTTP state machine with its buffers is some 20 KB, so it is made when a request begins to arrive, and taken
-//! apart again when the answer is out; in between only the socket is kept.
+//! time. A poll is answered from there ([`express`]). An HTTP state machine with its buffers is some 20 KB, so it is made
+//! when something else arrives, and taken apart again when the answer is out; in between only the socket is kept.
 //!
 //! Over TLS it is the same, with the session kept beside the socket, and a handshake before. Clients that choose HTTP/2
 //! keep its state as well.
 //!
 //! ```text
-//! parked (socket) ──readable──► active (hyper) ──answer sent, nothing read ahead──► parked
-//!        │ idle too long, stopping            │ closed, failed, timed out
-//!        ▼                                    ▼
-//!      closed                               closed
+//!   ┌─poll answered─┐
+//!   ▼               │
+//! parked (socket) ──┴──anything else──► active (hyper) ──answer sent, nothing read ahead──► parked
+//!        │ idle too long, stopping             │ closed, failed, timed out
+//!        ▼                                     ▼
+//!      closed                                closed
 //! ```
 
+mod express;
 mod handshake;
 mod http2;
 mod watched;
 mod wire;
 
 use std::convert::Infallible;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -35,9 +38,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 use super::{Limits, Router, Secure};
+use express::Heard;
 pub use handshake::Tls;
 use watched::{InFlight, Marks, Watched};
 use wire::{Metered, Wire};
@@ -72,16 +76,27 @@ pub(super) async fn run(
     if wire.speaks_http2() {
         return Box::pin(http2::run(wire, router, &limits, &mut stopping)).await;
     }
+    let secure = wire.is_tls();
     let mut parked = Parked { wire, ahead: Bytes::new() };
+    // both are kept from request to request: setting them up costs as much as parsing one
+    let mut stopped = pin!(stopped(stopping.clone()));
+    let mut timer = pin!(tokio::time::sleep(limits.idle));
     loop {
-        if parked.ahead.is_empty() && !parked.wire.holds_input() {
-            let is_over = tokio::select! {
+        if parked.ahead.is_empty() {
+            let heard = tokio::select! {
                 biased;
-                _ = stopping.wait_for(|stop| *stop) => true,
-                ready = tokio::time::timeout(limits.idle, parked.wire.readable()) => !matches!(ready, Ok(Ok(()))),
+                () = &mut stopped => Heard::End,
+                heard = express::hear(&mut parked.wire, &router, secure) => heard,
+                () = idle_since(Instant::now(), limits.idle, timer.as_mut()) => Heard::End,
             };
-            if is_over {
-                return Box::pin(parked.wire.close()).await;
+            match heard {
+                Heard::Answered => continue,
+                Heard::Partly(answer) => match Box::pin(answer.finish(&mut parked.wire, limits.write)).await {
+                    true => continue,
+                    false => return,
+                },
+                Heard::Other(bytes) => parked.ahead = bytes,
+                Heard::End => return Box::pin(parked.wire.close()).await,
             }
         }
         // boxed, so that a parked connection does not carry the room for an active one
@@ -90,6 +105,21 @@ pub(super) async fn run(
             Some(again) => parked = again,
             None => return,
         }
+    }
+}
+
+async fn stopped(mut stopping: watch::Receiver<bool>) {
+    drop(stopping.wait_for(|stop| *stop).await);
+}
+
+/// Ends `limit` after `since`. The timer is only set anew when it runs out.
+async fn idle_since(since: Instant, limit: Duration, mut timer: Pin<&mut Sleep>) {
+    loop {
+        timer.as_mut().await;
+        if since.elapsed() >= limit {
+            return;
+        }
+        timer.as_mut().reset(since + limit);
     }
 }
 

@@ -17,7 +17,7 @@ use crate::metrics::Metrics;
 
 /// A GET, as far as these routes look at it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Poll<'a> {
+pub(crate) struct Ask<'a> {
     /// Still escaped, as it came.
     pub(crate) path: &'a str,
     pub(crate) query: Option<&'a str>,
@@ -27,7 +27,7 @@ pub(crate) struct Poll<'a> {
     pub(crate) secure: bool,
 }
 
-impl<'a> Poll<'a> {
+impl<'a> Ask<'a> {
     pub(crate) fn of(request: &'a Parts) -> Self {
         Self {
             path: request.uri.path(),
@@ -72,10 +72,10 @@ impl<'a> Hot<'a> {
         }
     }
 
-    fn answer(self, inner: &Inner, poll: &Poll<'_>) -> Option<Response<Body>> {
+    fn answer(self, inner: &Inner, ask: &Ask<'_>) -> Option<Response<Body>> {
         match self {
-            Self::ScrapeConfigs => scrape_configs::at_once(inner, poll),
-            Self::Targets(job) => Some(targets::answer(inner, job, poll)),
+            Self::ScrapeConfigs => scrape_configs::at_once(inner, ask),
+            Self::Targets(job) => Some(targets::answer(inner, job, ask)),
             Self::Livez => Some(respond::empty(StatusCode::OK)),
             Self::Readyz if inner.health.is_ready() => Some(respond::empty(StatusCode::OK)),
             Self::Readyz => Some(respond::empty(StatusCode::SERVICE_UNAVAILABLE)),
@@ -84,10 +84,10 @@ impl<'a> Hot<'a> {
 }
 
 /// Answers what is polled; `None` if it is not, or not to be had at once. A handler that panics answers 500.
-pub(super) fn answer(inner: &Inner, poll: &Poll<'_>) -> Option<Response<Body>> {
-    let route = Hot::of(poll.path)?;
+pub(super) fn answer(inner: &Inner, ask: &Ask<'_>) -> Option<Response<Body>> {
+    let route = Hot::of(ask.path)?;
     let begun = Instant::now();
-    let answer = catch_unwind(AssertUnwindSafe(|| route.answer(inner, poll)));
+    let answer = catch_unwind(AssertUnwindSafe(|| route.answer(inner, ask)));
     let response = answer.unwrap_or_else(|_| Some(respond::panicked(inner)))?;
     inner.timers.observe(&inner.metrics, route, begun.elapsed());
     Some(response)

@@ -10,6 +10,9 @@ use hyper::header::{ACCEPT, ACCEPT_ENCODING, HeaderName, HeaderValue, IF_NONE_MA
 
 use super::body::Chunks;
 
+/// The headers of a request that answers to polls depend on.
+pub(crate) const HEADERS: [HeaderName; 3] = [ACCEPT, ACCEPT_ENCODING, IF_NONE_MATCH];
+
 /// How a body is encoded on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Encoding {
@@ -24,7 +27,7 @@ const GZIP_STEP: usize = 32 * 1024;
 const GZIP_FLUSH: usize = 8 * 1024;
 
 /// A strong entity tag: changes whenever the bytes do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Etag(pub(crate) u64);
 
 impl Etag {

@@ -116,7 +116,7 @@ pub(crate) fn tagged(
         }
         response
     };
-    let tag = HeaderValue::from_str(&tag).expect("a tag is printable ASCII");
+    let tag = HeaderValue::try_from(tag).expect("a tag is printable ASCII");
     response.headers_mut().insert(ETAG, tag);
     insert_static(&mut response, VARY, vary);
     response

@@ -8,23 +8,23 @@ use axum::extract::{RawQuery, State};
 use hyper::{HeaderMap, Response};
 
 use super::shared_body::{SharedBody, TableBodies};
-use super::{Body, Inner, Poll, Secure, apart, negotiate, respond};
+use super::{Ask, Body, Inner, Secure, apart, negotiate, respond};
 use crate::pages;
 
 /// What a client that came too early gets; see [`respond::not_ready`] for why it reads so.
 pub(crate) const NOT_READY: &str = "not ready, the target allocator is still learning its jobs and targets\n";
 
 /// Answers but for what takes waiting: a page, or bytes that are still to be compressed.
-pub(crate) fn at_once(inner: &Inner, poll: &Poll<'_>) -> Option<Response<Body>> {
-    if negotiate::wants_html(poll.headers) {
+pub(crate) fn at_once(inner: &Inner, ask: &Ask<'_>) -> Option<Response<Body>> {
+    if negotiate::wants_html(ask.headers) {
         return None;
     }
     if !inner.health.answers_data() {
         return Some(respond::not_ready(NOT_READY));
     }
     let bodies = bodies(inner);
-    let response = rendering(inner, &bodies, poll.secure).respond_at_once(poll.headers)?;
-    tell_of_masks(inner, &bodies, poll.secure);
+    let response = rendering(inner, &bodies, ask.secure).respond_at_once(ask.headers)?;
+    tell_of_masks(inner, &bodies, ask.secure);
     Some(response)
 }
 

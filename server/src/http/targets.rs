@@ -11,7 +11,7 @@ use super::body::Chunks;
 use super::escape::query_unescape;
 use super::negotiate::{self, Encoding, Etag};
 use super::scrape_configs::NOT_READY;
-use super::{Body, Inner, Poll, Query, jobs, query_escape, respond};
+use super::{Ask, Body, Inner, Query, jobs, query_escape, respond};
 
 /// An empty share: most answers of a large fleet are this one.
 const NONE: Bytes = Bytes::from_static(b"[]\n");
@@ -26,7 +26,7 @@ const FLEET_NOT_READY: &str = "not ready, it is not known yet which collectors t
 const VARY: &str = "Accept-Encoding";
 
 /// `job` is as it stands in the path: still escaped, and to be unescaped once, as Go does it.
-pub(crate) fn answer(inner: &Inner, job: &str, poll: &Poll<'_>) -> Response<Body> {
+pub(crate) fn answer(inner: &Inner, job: &str, ask: &Ask<'_>) -> Response<Body> {
     let job = match query_unescape(job) {
         Ok(job) => job,
         Err(error) => return respond::json_string(StatusCode::INTERNAL_SERVER_ERROR, &error.0),
@@ -39,28 +39,27 @@ pub(crate) fn answer(inner: &Inner, job: &str, poll: &Poll<'_>) -> Response<Body
         // an empty list would make collectors drop the targets they have
         return respond::not_ready(JOB_NOT_READY);
     }
-    match Query::new(poll.query).first("collector_id") {
+    match Query::new(ask.query).first("collector_id") {
         Some(_) if inner.health.lacks_collectors() => respond::not_ready(FLEET_NOT_READY),
-        Some(collector) => of_collector(&snapshot, &job, &collector, poll.headers),
-        None => by_collector(&snapshot, &job, poll.headers),
+        Some(collector) => of_collector(inner, &snapshot, &job, &collector, ask.headers),
+        None => by_collector(&snapshot, &job, ask.headers),
     }
 }
 
 /// The share of one collector. An unknown job or collector has none.
-fn of_collector(snapshot: &Snapshot, job: &str, collector: &str, headers: &HeaderMap) -> Response<Body> {
+fn of_collector(inner: &Inner, snapshot: &Snapshot, job: &str, collector: &str, headers: &HeaderMap) -> Response<Body> {
     let ordinal = snapshot.collectors().ordinal(collector);
     let Some(share) = ordinal.and_then(|ordinal| snapshot.job(job)?.share(ordinal)) else {
         return respond::tagged(headers, NONE_ETAG, VARY, Encoding::Identity, || NONE.into());
     };
-    let encoding = negotiate::encoding(headers);
-    respond::tagged(headers, Etag(share.etag()), VARY, encoding, || encode(Array::of(&share).into_body(), encoding))
-}
-
-fn encode(body: Body, encoding: Encoding) -> Body {
-    match encoding {
-        Encoding::Identity => body,
-        Encoding::Gzip => Body::chunked(negotiate::gzip_chunks(body.into_chunks()), None),
-    }
+    let (encoding, etag) = (negotiate::encoding(headers), Etag(share.etag()));
+    respond::tagged(headers, etag, VARY, encoding, || match encoding {
+        Encoding::Identity => Array::of(&share).into_body(),
+        Encoding::Gzip => inner.packed.get(etag).map_or_else(
+            || Body::chunked(inner.packed.compress(etag, Array::of(&share).into_body().into_chunks()), None),
+            Body::from,
+        ),
+    })
 }
 
 /// The JSON array of a share and the newline after it.
@@ -111,7 +110,10 @@ fn by_collector(snapshot: &Snapshot, job: &str, headers: &HeaderMap) -> Response
     respond::tagged(headers, Etag(tag.digest()), VARY, encoding, || {
         let commas = members.len().saturating_sub(1) as u64;
         let length = "{}\n".len() as u64 + members.iter().map(Member::len).sum::<u64>() + commas;
-        encode(Body::chunked(object(members), Some(length)), encoding)
+        match encoding {
+            Encoding::Identity => Body::chunked(object(members), Some(length)),
+            Encoding::Gzip => Body::chunked(negotiate::gzip_chunks(object(members)), None),
+        }
     })
 }
 

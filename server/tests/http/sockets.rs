@@ -11,14 +11,14 @@ use tokio::task::JoinHandle;
 
 use crate::support::{World, mk_jobs};
 
-const EMPTY: &str = "GET /jobs/a/targets?collector_id=x HTTP/1.1\r\nHost: t\r\n\r\n";
-const BIG: &str = "GET /jobs/a/targets?collector_id=c HTTP/1.1\r\nHost: t\r\n\r\n";
+pub(crate) const EMPTY: &str = "GET /jobs/a/targets?collector_id=x HTTP/1.1\r\nHost: t\r\n\r\n";
+pub(crate) const BIG: &str = "GET /jobs/a/targets?collector_id=c HTTP/1.1\r\nHost: t\r\n\r\n";
 
 /// Long enough for anything that is supposed to happen, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-struct Server {
-    world: World,
+pub(crate) struct Server {
+    pub(crate) world: World,
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     /// Ends with the number of connections cut.
@@ -26,11 +26,11 @@ struct Server {
 }
 
 impl Server {
-    fn start(limits: Limits) -> Self {
+    pub(crate) fn start(limits: Limits) -> Self {
         Self::start_with(World::new(&mk_jobs(&["a"]), &["c"]), limits)
     }
 
-    fn start_with(world: World, limits: Limits) -> Self {
+    pub(crate) fn start_with(world: World, limits: Limits) -> Self {
         let listener = bind(([127, 0, 0, 1], 0).into()).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -39,7 +39,7 @@ impl Server {
         Self { world, address, stop: Some(stop), task }
     }
 
-    async fn connect(&self) -> Client {
+    pub(crate) async fn connect(&self) -> Client {
         Client(TcpStream::connect(self.address).await.unwrap())
     }
 
@@ -48,7 +48,7 @@ impl Server {
     }
 
     /// Waits until so many connections are open.
-    async fn wait_for_connections(&self, expected: i64) {
+    pub(crate) async fn wait_for_connections(&self, expected: i64) {
         within(async {
             while self.world.metrics.connections() != expected {
                 tokio::task::yield_now().await;
@@ -58,26 +58,24 @@ impl Server {
     }
 }
 
-async fn within<T>(future: impl Future<Output = T>) -> T {
+pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future).await.expect("it hangs")
 }
 
-struct Client(TcpStream);
+pub(crate) struct Client(pub(crate) TcpStream);
 
 impl Client {
-    async fn send(&mut self, text: &str) {
+    pub(crate) async fn send(&mut self, text: &str) {
         self.0.write_all(text.as_bytes()).await.unwrap();
     }
 
     /// Head and body of one answer, the body by its `Content-Length`.
-    async fn receive(&mut self) -> (String, Vec<u8>) {
+    pub(crate) async fn receive(&mut self) -> (String, Vec<u8>) {
         within(async {
-            let mut head = Vec::new();
-            while !head.ends_with(b"\r\n\r\n") {
-                head.push(self.0.read_u8().await.unwrap());
-            }
-            let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
-            let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+            let head = self.lines_to("\r\n\r\n").await.to_ascii_lowercase();
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+            let length =
+                length.unwrap_or_else(|| if head.starts_with("http/1.1 304") { "0" } else { panic!("{head}") });
             let mut body = vec![0; length.parse().unwrap()];
             self.0.read_exact(&mut body).await.unwrap();
             (head, body)
@@ -85,8 +83,36 @@ impl Client {
         .await
     }
 
+    /// Head and body of one answer that comes in chunks.
+    pub(crate) async fn receive_chunks(&mut self) -> (String, Vec<u8>) {
+        within(async {
+            let head = self.lines_to("\r\n\r\n").await.to_ascii_lowercase();
+            assert!(head.contains("\r\ntransfer-encoding: chunked\r\n"), "{head}");
+            let mut body = Vec::new();
+            loop {
+                let size = usize::from_str_radix(self.lines_to("\r\n").await.trim_end(), 16).unwrap();
+                let mut chunk = vec![0; size + 2];
+                self.0.read_exact(&mut chunk).await.unwrap();
+                assert_eq!(chunk.split_off(size), b"\r\n");
+                if size == 0 {
+                    return (head, body);
+                }
+                body.extend(chunk);
+            }
+        })
+        .await
+    }
+
+    async fn lines_to(&mut self, end: &str) -> String {
+        let mut text = Vec::new();
+        while !text.ends_with(end.as_bytes()) {
+            text.push(self.0.read_u8().await.unwrap());
+        }
+        String::from_utf8(text).unwrap()
+    }
+
     /// Everything until the other side closes.
-    async fn rest(&mut self) -> String {
+    pub(crate) async fn rest(&mut self) -> String {
         let mut rest = Vec::new();
         // a reset is an end too
         drop(within(self.0.read_to_end(&mut rest)).await);
@@ -113,6 +139,65 @@ async fn a_connection_is_kept_and_parked_between_requests() {
     assert_eq!(server.world.metrics.connections(), 1);
     drop(client);
     server.wait_for_connections(0).await;
+}
+
+/// An answer but for its date.
+fn undated(head: &str) -> String {
+    head.lines().filter(|line| !line.starts_with("date: ")).map(|line| format!("{line}\n")).collect()
+}
+
+#[tokio::test]
+async fn polls_are_answered_as_by_hyper() {
+    let mut world = World::new(&mk_jobs(&["a", "b"]), &["c"]);
+    world.targets("a", &[("1:80", "v"), ("2:80", "v")]);
+    let server = Server::start_with(world, Limits::default());
+    let (mut express, mut hyper) = (server.connect().await, server.connect().await);
+    for path in [
+        "/scrape_configs",
+        "/jobs/a/targets?collector_id=c",
+        "/jobs/a/targets?collector_id=x",
+        "/jobs/a/targets",
+        "/jobs//targets?collector_id=c",
+        "/jobs/%zz/targets",
+        "/livez",
+        "/readyz",
+        "/livez/",
+        "/nothing",
+    ] {
+        for headers in
+            ["", "If-None-Match: *\r\n", "ACCEPT-ENCODING: gzip\r\nIf-None-Match: \"x\"\r\n", "accept: text/html\r\n"]
+        {
+            // what it is asked for makes it compressed once, and is answered in chunks until then
+            if path == "/jobs/a/targets?collector_id=c" && headers.contains("gzip") {
+                express.send(&format!("GET {path} HTTP/1.1\r\nHost: t\r\n{headers}\r\n")).await;
+                express.receive_chunks().await;
+            }
+            express.send(&format!("GET {path} HTTP/1.1\r\nHost: t\r\n{headers}\r\n")).await;
+            hyper.send(&format!("GET {path} HTTP/1.1\r\nHost: t\r\n{headers}Connection: keep-alive\r\n\r\n")).await;
+            let ((head, body), (expected_head, expected_body)) =
+                if path == "/jobs/a/targets" && headers.contains("gzip") {
+                    (express.receive_chunks().await, hyper.receive_chunks().await)
+                } else {
+                    (express.receive().await, hyper.receive().await)
+                };
+            assert_eq!(undated(&head), undated(&expected_head), "{path} {headers}");
+            assert!(head.contains("\r\ndate: ") && body == expected_body, "{path} {headers}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_compressed_answer_is_the_same_made_or_kept() {
+    let server = Server::start_with(mk_big_world(), Limits::default());
+    let mut client = server.connect().await;
+    let gzip = BIG.replace("Host: t", "Host: t\r\nAccept-Encoding: gzip");
+    client.send(&gzip).await;
+    let (head, made) = client.receive_chunks().await;
+    assert!(head.contains("\r\ncontent-encoding: gzip\r\n"), "{head}");
+    client.send(&gzip).await;
+    let (head, kept) = client.receive().await;
+    assert!(head.contains("\r\ncontent-encoding: gzip\r\n"), "{head}");
+    assert!(made == kept && made.len() > 10_000);
 }
 
 #[tokio::test]
@@ -221,7 +306,7 @@ async fn an_idle_connection_is_closed_in_the_end() {
 }
 
 /// More than two sockets' buffers hold.
-fn mk_big_world() -> World {
+pub(crate) fn mk_big_world() -> World {
     let mut world = World::new(&mk_jobs(&["a"]), &["c"]);
     world.many_targets("a", 30_000);
     world

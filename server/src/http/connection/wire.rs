@@ -96,21 +96,11 @@ impl Wire {
         self.socket().written
     }
 
-    /// Something of the client's was decrypted and not read yet: the socket will not tell of it again.
-    pub(super) fn holds_input(&self) -> bool {
-        matches!(self, Self::Tls(stream) if !stream.get_ref().1.wants_read())
-    }
-
     /// Ends an idle connection. TLS says goodbye first: without it a client cannot tell the end from being cut off.
     pub(super) async fn close(self) {
         if let Self::Tls(mut stream) = self {
             drop(tokio::time::timeout(GOODBYE, stream.shutdown()).await);
         }
-    }
-
-    /// Waits until the client sends something, or hangs up.
-    pub(super) async fn readable(&self) -> io::Result<()> {
-        self.socket().stream.readable().await
     }
 }
 
