@@ -109,11 +109,11 @@ fn goals(data: &Data) -> Vec<Goal> {
     let reader = |what: &str, field: &str| data.readers.iter().find(|row| row["what"] == what)?[field].as_f64();
     let copy = filtered("render / copy");
     let rss = scale("resident with bodies", "bytes").map(|bytes| bytes / 1e9);
-    let small = "the router's part is `http/*` of baseline/instructions.tsv: half of it, 9,000 instructions, came with routing by axum; the rest is hyper and the connection, which is set up again for each request so that idle ones are small (G16), not profiled";
+    let small = "the router's part is `http/*` of baseline/instructions.tsv; the rest is the runtime waking up, two system calls, and reading and writing heads";
     let copied = "nginx sends a file from the page cache without copying it (sendfile)";
     vec![
         at_most("G1", "render all bodies / copy them", 1.3, "×", copy)
-            .note("pieces are allocated fresh for each request, as they are sent, not rendered into one reused buffer"),
+            .note("pieces are rendered into a buffer that is used again; the labels of a target are copied one by one"),
         at_most("G1", "the same at 1M targets", 1.3, "×", scale("render / copy", "value"))
             .note("not profiled; probably because what is rendered from no longer fits the caches, while a copy reads in one go"),
         at_most("G2", "full ingest without relabelling / sorted merge of references", 2.5, "×", ratio(ingest(data, "unfiltered"), merge))
@@ -133,9 +133,9 @@ fn goals(data: &Data) -> Vec<Goal> {
         at_most("G7", "least-weighted fill, 1,000 collectors", 60.0, "ns/target", data.median("strategies/least-weighted_fill/1000").map(|ns| ns / 1e5))
             .note("a heap step is log(collectors)"),
         at_most("G8", "GET from segments / from ready bytes, 50 targets", 1.25, "×", ratio(ours("streamed", 50), ours("whole", 50)))
-            .note("not profiled; bytes are written to memory before they are written to the socket, and each piece is a new allocation"),
+            .note("bytes are written to memory before they are written to the socket"),
         at_most("G8", "the same, 5,000 targets", 1.25, "×", ratio(ours("streamed", 5000), ours("whole", 5000)))
-            .note("not profiled; bytes are written to memory before they are written to the socket, and each piece is a new allocation"),
+            .note("bytes are written to memory before they are written to the socket"),
         at_most("G8", "first byte of 13.5 MB from segments", 1.0, "ms", data.median("serve/first_byte/5000").map(|ns| ns / 1e6)),
         at_most("G9", "processor time / nginx: empty share", 1.1, "×", nginx("whole", 0)).note(small),
         at_most("G9", "… 1 target (2.7 KB)", 1.1, "×", nginx("whole", 1)).note(small),
@@ -145,7 +145,7 @@ fn goals(data: &Data) -> Vec<Goal> {
         at_most("G9", "… 5,000 targets (13.5 MB)", 1.0, "×", nginx("whole", 5000)).note(copied),
         at_most("G9", "… 304", 1.1, "×", nginx("not_modified", 5)).note(small),
         at_most("G9", "… gzip against gzip_static, 50 targets", 1.1, "×", nginx("gzip", 50))
-            .note("ours compresses for each request: no collector asks for gzip on targets, so nothing is kept compressed"),
+            .note("what is kept compressed is kept whole, as here, for as long as clients ask for it"),
         Goal { at_least: true, indication: true, ..at_most("G10", "upstream's encoding / our rendering, through copying as common anchor; upstream ran elsewhere", 50.0, "×", copy.map(|copy| UPSTREAM_ENCODING / copy)) }
             .note("upstream at the lower end of 65 to 130 copies, from another run on another machine: an indication only"),
         at_most("G11", "groups and tables, 10 targets a group", 600.0, "B/target", engine("filtered")),
