@@ -55,7 +55,7 @@ impl Config {
     pub(crate) fn collector_pods(&self, env: &Environment) -> CollectorPodsConfig {
         CollectorPodsConfig {
             namespace: self.collector_namespace.clone(),
-            selector: self.collector_label_selector(),
+            selector: self.collector_selector.clone(),
             not_ready_grace_period: self.collector_not_ready_grace_period,
             terminating: self.collectors_terminating,
             own_pod: own_pod(env),

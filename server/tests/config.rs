@@ -234,7 +234,7 @@ fn the_files_that_the_operator_writes_are_read() {
     assert_eq!(loaded.warnings, []);
     assert_eq!(loaded.config.jobs[0].job_name, "otel-collector");
     assert_eq!((loaded.warnings, loaded.config.missing_functions()), (vec![], vec![]));
-    let pods = loaded.config.collector_label_selector().unwrap().to_string();
+    let pods = loaded.config.collector_selector.unwrap().to_string();
     assert!(pods.contains("app.kubernetes.io/instance=obs.simple,"), "{pods}");
 
     let full = include_str!("testdata/config/operator-full.yaml");

@@ -15,7 +15,6 @@ use ta_model::{Collector, CollectorSet};
 use super::keys::{KEYS, Key};
 use super::problem::{ConfigError, ConfigProblem, Place, line_of};
 use super::raw::{CollectorEntry, Nanos, RawConfig, RawHttps, RawPrometheusCr, RawReader, Selector};
-use super::resources::label_selector;
 use super::telemetry::check_readers;
 use crate::Environment;
 
@@ -419,7 +418,7 @@ impl Resolver<'_> {
 
     /// Upstream ends, with exit code 0, when it comes to use a selector that is none.
     fn collector_selector(&mut self, raw: &RawConfig, source: &CollectorSource) {
-        let selector = raw.collector_selector.as_ref().map(label_selector).unwrap_or_default();
+        let selector = raw.collector_selector.clone().unwrap_or_default();
         if let Err(why) = selector.check() {
             self.error("collector_selector", why);
         }
@@ -476,8 +475,9 @@ impl Resolver<'_> {
     }
 
     fn prometheus_cr(&mut self, raw: RawPrometheusCr) -> PrometheusCr {
+        let usual = PrometheusCr::default();
         PrometheusCr {
-            enabled: raw.enabled.unwrap_or(false),
+            enabled: raw.enabled.unwrap_or(usual.enabled),
             allow_namespaces: raw.allow_namespaces,
             deny_namespaces: raw.deny_namespaces,
             secret_namespaces: raw.secret_namespaces,
@@ -489,11 +489,19 @@ impl Resolver<'_> {
             service_monitor_namespace_selector: raw.service_monitor_namespace_selector,
             scrape_config_namespace_selector: raw.scrape_config_namespace_selector,
             probe_namespace_selector: raw.probe_namespace_selector,
-            scrape_interval: self.duration("prometheus_cr.scrape_interval", raw.scrape_interval, 30),
-            evaluation_interval: self.duration("prometheus_cr.evaluation_interval", raw.evaluation_interval, 0),
-            scrape_protocols: raw.scrape_protocols.unwrap_or_else(|| SCRAPE_PROTOCOLS.map(String::from).to_vec()),
+            scrape_interval: self.duration(
+                "prometheus_cr.scrape_interval",
+                raw.scrape_interval,
+                usual.scrape_interval.as_secs(),
+            ),
+            evaluation_interval: self.duration(
+                "prometheus_cr.evaluation_interval",
+                raw.evaluation_interval,
+                usual.evaluation_interval.as_secs(),
+            ),
+            scrape_protocols: raw.scrape_protocols.unwrap_or(usual.scrape_protocols),
             scrape_classes: raw.scrape_classes,
-            deny_fs_access_through_sms: raw.deny_fs_access_through_sms.unwrap_or(false),
+            deny_fs_access_through_sms: raw.deny_fs_access_through_sms.unwrap_or(usual.deny_fs_access_through_sms),
         }
     }
 }

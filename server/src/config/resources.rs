@@ -2,8 +2,7 @@
 
 use ta_model::cr::{self, KindSelectors, LabelSelector, Selection, Settings, SettingsError, SettingsSource};
 
-use super::raw::Selector;
-use super::resolve::{Config, PrometheusCr};
+use super::resolve::PrometheusCr;
 
 impl PrometheusCr {
     /// Which objects are looked at.
@@ -17,9 +16,9 @@ impl PrometheusCr {
             (cr::Kind::Probe, &self.probe_selector, &self.probe_namespace_selector),
             (cr::Kind::ScrapeConfig, &self.scrape_config_selector, &self.scrape_config_namespace_selector),
         ];
-        let selectors = |own: &Option<Selector>, namespace| KindSelectors {
-            own: own.as_ref().map(label_selector),
-            namespace: Some(label_selector(namespace)),
+        let selectors = |own: &Option<LabelSelector>, namespace: &LabelSelector| KindSelectors {
+            own: own.clone(),
+            namespace: Some(namespace.clone()),
         };
         let mut allowed = self.allowed_namespaces();
         if allowed.contains("") {
@@ -53,21 +52,4 @@ impl PrometheusCr {
             kubeconfig_file,
         })
     }
-}
-
-impl Config {
-    /// `collector_selector` in the words of those who match labels.
-    #[must_use]
-    pub fn collector_label_selector(&self) -> Option<LabelSelector> {
-        self.collector_selector.as_ref().map(label_selector)
-    }
-}
-
-pub(super) fn label_selector(selector: &Selector) -> LabelSelector {
-    let expressions = selector.match_expressions.iter().map(|expression| cr::MatchExpression {
-        key: expression.key.clone(),
-        operator: expression.operator.clone(),
-        values: expression.values.clone(),
-    });
-    LabelSelector { match_labels: selector.match_labels.clone(), match_expressions: expressions.collect() }
 }

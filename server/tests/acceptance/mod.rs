@@ -27,10 +27,11 @@ fn fetch_tools() -> PathBuf {
     need("prometheus")
 }
 
-/// Debian 13's Prometheus, which has discovery in Kubernetes.
+/// Debian 13's Prometheus, which has discovery in Kubernetes: KUBERNETES_PROMETHEUS, or what `scripts/need` fetches.
 pub(crate) fn kubernetes_prometheus() -> PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| need("kubernetes-prometheus")).clone()
+    let given = || std::env::var_os("KUBERNETES_PROMETHEUS").map(PathBuf::from);
+    PROGRAM.get_or_init(|| given().unwrap_or_else(|| need("kubernetes-prometheus"))).clone()
 }
 
 /// What `scripts/need` prints for `what`.

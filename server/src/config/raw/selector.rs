@@ -4,45 +4,8 @@ use std::collections::BTreeMap;
 
 use ta_model::yaml::{Decode, Decoder, Node, Strings, Value};
 
-/// A Kubernetes label selector. The default selects everything.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Selector {
-    pub match_labels: BTreeMap<String, String>,
-    pub match_expressions: Vec<MatchExpression>,
-}
-
-/// One entry of `matchExpressions`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct MatchExpression {
-    pub key: String,
-    /// As written; checked where it is used.
-    pub operator: String,
-    pub values: Vec<String>,
-}
-
-impl Decode for Selector {
-    /// Selectors that are empty where not given: keys in any letter case, labels must be strings.
-    fn decode(decoder: &mut Decoder, node: &Node) -> Option<Self> {
-        let mut selector = Self::default();
-        decoder.fields(node, |fields| {
-            fields.set("matchLabels", &mut selector.match_labels);
-            fields.set("matchExpressions", &mut selector.match_expressions);
-        })?;
-        Some(selector)
-    }
-}
-
-impl Decode for MatchExpression {
-    fn decode(decoder: &mut Decoder, node: &Node) -> Option<Self> {
-        let mut expression = Self::default();
-        decoder.fields(node, |fields| {
-            fields.set("key", &mut expression.key);
-            fields.set("operator", &mut expression.operator);
-            fields.set("values", &mut expression.values);
-        })?;
-        Some(expression)
-    }
-}
+/// Selectors that are empty where not given are decoded as such: keys in any letter case, labels must be strings.
+pub use ta_model::cr::{LabelSelector as Selector, MatchExpression};
 
 /// Selectors that are nil where not given have a decoder of their own upstream: two spellings of each key and no other
 /// (camel case wins), and label values that are no strings become strings.
