@@ -64,14 +64,23 @@ impl Layout {
         self.groups[index].base as usize..end
     }
 
+    /// The ordinal of the target at `position` of group `index`; nothing if relabelling dropped it.
+    pub(crate) fn kept_at(&self, index: usize, position: usize) -> Option<usize> {
+        let ordinal = self.ordinal_at(index, position);
+        (self.range(index).contains(&ordinal) && self.position(index, ordinal) == position).then_some(ordinal)
+    }
+
     /// The block and the index in it of a target whose group is known.
     pub(crate) fn locate(&self, group: usize, ordinal: usize) -> (&Block, usize) {
-        let LaidGroup { group, base } = &self.groups[group];
-        let position = match self.positions.get(ordinal) {
+        self.groups[group].group.locate(self.position(group, ordinal))
+    }
+
+    /// The position in its group of a target whose group is known.
+    pub(crate) fn position(&self, group: usize, ordinal: usize) -> usize {
+        match self.positions.get(ordinal) {
             Some(position) => *position as usize,
-            None => ordinal - *base as usize,
-        };
-        group.locate(position)
+            None => ordinal - self.groups[group].base as usize,
+        }
     }
 
     /// The first ordinal of group `index` whose target stands at `position` of it, or after that.

@@ -10,6 +10,7 @@
 
 mod body;
 mod engine;
+mod explain;
 mod job;
 mod layout;
 mod owner;
@@ -20,6 +21,7 @@ mod strategy;
 
 pub use body::{ShareBody, push_query_escaped};
 pub use engine::{Engine, EngineError, EngineOptions, Phase, StepInput, StepReport};
+pub use explain::{Discovered, Explanation, Fate, LabelChange, RuleStep};
 pub use owner::{Owner, Unassigned};
 pub use resolve::TargetId;
 pub use snapshot::{CollectorLoad, JobView, Share, Snapshot, SnapshotCell, TargetView};

@@ -26,6 +26,7 @@ use crate::strategy::node_hash;
 
 pub use identity::TargetId;
 pub(crate) use program::Program;
+pub(crate) use reference::identify;
 
 /// What the engine knows of a kept target, apart from its labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -283,7 +283,11 @@ impl<'a> JobView<'a> {
         self.job.layout.find(id).map(|ordinal| self.target(ordinal))
     }
 
-    fn target(self, ordinal: usize) -> TargetView<'a> {
+    pub(crate) fn snapshot_job(&self) -> &'a JobSnapshot {
+        self.job
+    }
+
+    pub(crate) fn target(self, ordinal: usize) -> TargetView<'a> {
         TargetView { view: self, ordinal }
     }
 }
@@ -397,6 +401,13 @@ impl<'a> TargetView<'a> {
     #[must_use]
     pub fn unassigned(&self) -> Option<Unassigned> {
         self.view.job.owners[self.ordinal].reason()
+    }
+
+    /// Its group and the position in it.
+    pub(crate) fn origin(&self) -> (usize, usize) {
+        let layout = &self.view.job.layout;
+        let group = layout.group_of(self.ordinal);
+        (group, layout.position(group, self.ordinal))
     }
 
     fn place(&self) -> (&'a ta_model::group::Block, usize) {

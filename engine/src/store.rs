@@ -9,10 +9,10 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::hash::BuildHasher;
 use std::iter::Peekable;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
+use dashmap::DashMap;
 use foldhash::fast::RandomState;
 use ta_model::group::{GroupChange, TargetGroup};
 
@@ -25,24 +25,16 @@ pub struct TargetStore {
 /// Called after every change.
 type Wake = Box<dyn Fn() + Send + Sync>;
 
-/// A job is in the shard its name hashes to. Providers write for a moment each; a few at once is much.
-const SHARDS: usize = 16;
-
 #[derive(Default)]
 struct Inner {
-    shards: [Mutex<Shard>; SHARDS],
-    shard_of: RandomState,
+    /// By name. A job's shard is locked for as long as changes of it follow each other.
+    jobs: DashMap<Arc<str>, JobGroups, RandomState>,
+    /// Jobs with changes, each once.
+    dirty: Mutex<Vec<Arc<str>>>,
     synced: Mutex<Vec<Arc<str>>>,
     /// Shared by writers for the length of a batch, exclusive for a take.
     gate: RwLock<()>,
     wake: OnceLock<Wake>,
-}
-
-#[derive(Default)]
-struct Shard {
-    jobs: HashMap<Arc<str>, JobGroups, RandomState>,
-    /// Jobs with changes, each once.
-    dirty: Vec<Arc<str>>,
 }
 
 /// A group's name within its job: provider, source.
@@ -90,14 +82,15 @@ impl TargetStore {
     /// The number of groups.
     #[must_use]
     pub fn groups(&self) -> usize {
-        self.inner.shards.iter().map(|shard| lock(shard).jobs.values().map(|job| job.known.len()).sum::<usize>()).sum()
+        self.inner.jobs.iter().map(|job| job.known.len()).sum()
     }
 
     /// Takes what changed since the last call.
     pub(crate) fn take(&self) -> Taken {
         let inner = &*self.inner;
         let _closed = inner.gate.write().unwrap_or_else(PoisonError::into_inner);
-        let groups = inner.shards.iter().flat_map(|shard| lock(shard).take()).collect();
+        let dirty = std::mem::take(&mut *lock(&inner.dirty));
+        let groups = dirty.into_iter().filter_map(|job| inner.take(job)).collect();
         Taken { groups, synced: std::mem::take(&mut *lock(&inner.synced)) }
     }
 }
@@ -113,10 +106,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Shard {
+impl Inner {
     /// Applies the changes at the front that are about `job`. True if any changed anything.
-    fn apply(&mut self, job: &Arc<str>, changes: &mut Peekable<impl Iterator<Item = GroupChange>>) -> bool {
-        let groups = self.jobs.entry(job.clone()).or_default();
+    fn apply(&self, job: &Arc<str>, changes: &mut Peekable<impl Iterator<Item = GroupChange>>) -> bool {
+        let mut groups = self.jobs.entry(job.clone()).or_default();
         let was_clean = groups.changed.is_empty();
         let mut any = false;
         // nearly always the very same text, so that it need not be compared
@@ -124,25 +117,27 @@ impl Shard {
         while let Some(change) = changes.next_if(|change| same(&change.key().job)) {
             any |= groups.apply(change);
         }
+        let is_nothing = groups.known.is_empty() && groups.changed.is_empty();
+        drop(groups); // nothing else is locked under a shard
         if any && was_clean {
-            self.dirty.push(job.clone());
-        } else if groups.known.is_empty() && was_clean {
-            self.jobs.remove(job); // something was removed that was never there
+            lock(&self.dirty).push(job.clone());
+        } else if is_nothing {
+            // something was removed that was never there
+            self.jobs.remove_if(job, |_, groups| groups.known.is_empty() && groups.changed.is_empty());
         }
         any
     }
 
-    fn take(&mut self) -> Vec<(Arc<str>, ChangedGroups)> {
-        let Self { jobs, dirty } = self;
-        let take = |name: Arc<str>| {
-            let job = jobs.get_mut(&name)?;
-            let changed = std::mem::take(&mut job.changed);
-            if job.known.is_empty() {
-                jobs.remove(&name);
-            }
-            Some((name, changed))
+    /// What changed of `job`; called while no writer writes.
+    fn take(&self, job: Arc<str>) -> Option<(Arc<str>, ChangedGroups)> {
+        let (changed, is_gone) = {
+            let mut groups = self.jobs.get_mut(&job)?;
+            (std::mem::take(&mut groups.changed), groups.known.is_empty())
         };
-        dirty.drain(..).filter_map(take).collect()
+        if is_gone {
+            self.jobs.remove(&job);
+        }
+        Some((job, changed))
     }
 }
 
@@ -182,8 +177,7 @@ impl StoreWriter {
             let _open = inner.gate.read().unwrap_or_else(PoisonError::into_inner);
             let mut changes = changes.into_iter().peekable();
             while let Some(job) = changes.peek().map(|change| change.key().job.clone()) {
-                let shard = &inner.shards[inner.shard_of.hash_one(&job) as usize % SHARDS];
-                any |= lock(shard).apply(&job, &mut changes);
+                any |= inner.apply(&job, &mut changes);
             }
         }
         if any {
@@ -272,7 +266,7 @@ mod tests {
         writer.apply([GroupChange::Replace(mk_key("a"), mk_group("x:1"))]);
         writer.apply([GroupChange::Remove(mk_key("a"))]);
         assert_eq!(taken(&store), [("a".to_owned(), false)]);
-        assert!(store.inner.shards.iter().all(|shard| lock(shard).jobs.is_empty()));
+        assert!(store.inner.jobs.is_empty());
     }
 
     /// The sources that changed, sorted, and whether there is a group now.

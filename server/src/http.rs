@@ -11,11 +11,13 @@
 mod body;
 mod connection;
 mod escape;
+mod explain;
 mod hot;
 mod jobs;
 mod metrics;
 mod negotiate;
 mod packed;
+mod polls;
 mod pprof;
 mod query;
 mod resources;
@@ -33,7 +35,7 @@ use futures::future::BoxFuture;
 use hyper::header::CONTENT_LENGTH;
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response};
-use ta_engine::SnapshotCell;
+use ta_engine::{SnapshotCell, StrategyKind};
 use tower::Service;
 
 pub use body::Body;
@@ -46,6 +48,7 @@ pub use status::{
 };
 
 pub(crate) use escape::query_escape;
+pub(crate) use explain::{Found, Question, fate_name, reason};
 pub(crate) use hot::Ask;
 pub(crate) use query::Query;
 
@@ -63,6 +66,8 @@ pub struct Secure;
 pub struct Options {
     /// Serve real secrets over plain HTTP too.
     pub allow_insecure_auth_secrets: bool,
+    /// Told to people who ask why a target is where it is.
+    pub strategy: StrategyKind,
 }
 
 /// All that handlers see.
@@ -89,6 +94,7 @@ pub(crate) struct Inner {
     bodies: SharedBodies,
     packed: Packed,
     timers: hot::Timers,
+    pub(crate) polls: polls::Polls,
 }
 
 impl std::ops::Deref for Inner {
@@ -101,8 +107,13 @@ impl std::ops::Deref for Inner {
 impl Router {
     #[must_use]
     pub fn new(state: State) -> Self {
-        let (bodies, packed, timers) = (SharedBodies::default(), Packed::default(), hot::Timers::default());
-        let inner = Arc::new(Inner { state, bodies, packed, timers });
+        let inner = Arc::new(Inner {
+            state,
+            bodies: SharedBodies::default(),
+            packed: Packed::default(),
+            timers: hot::Timers::default(),
+            polls: polls::Polls::default(),
+        });
         Self { routes: route::routes(&inner), inner }
     }
 

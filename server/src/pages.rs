@@ -5,6 +5,7 @@
 
 mod collector;
 mod discovery;
+mod explain;
 mod index;
 mod jobs;
 mod layout;
@@ -16,8 +17,10 @@ mod watches;
 
 pub(crate) use collector::collector;
 pub(crate) use discovery::discovery;
+pub(crate) use explain::{explain, rule_text};
 pub(crate) use index::index;
 pub(crate) use jobs::{job, jobs};
+pub(crate) use layout::contains_ignoring_case;
 pub(crate) use monitors::{monitor, monitor_json, monitors, monitors_json};
 pub(crate) use scrape_configs::scrape_configs;
 pub(crate) use targets::{target, targets};

@@ -304,7 +304,10 @@ impl Build {
             health: health.clone(),
             metrics,
             status: known,
-            options: http::Options { allow_insecure_auth_secrets: config.allow_insecure_auth_secrets },
+            options: http::Options {
+                allow_insecure_auth_secrets: config.allow_insecure_auth_secrets,
+                strategy: config.strategy.strategy,
+            },
         };
         let close = CancellationToken::new();
         let limits = http::Limits { idle: config.http.idle_timeout, drain: IN_FLIGHT, ..http::Limits::default() };

@@ -21,10 +21,15 @@ pub(super) fn resolve(job: &str, plan: &RelabelPlan, block: &Block, index: usize
     if let Verdict::Drop { .. } = process(plan.rules(), &mut labels) {
         return None;
     }
+    Some(identify(job, &labels))
+}
+
+/// The identity of a target with these labels after relabelling.
+pub(crate) fn identify(job: &str, labels: &LabelBuilder<'_>) -> TargetId {
     let mut text = IdentityText::default();
     for (name, value) in labels.labels().iter().filter(|(name, _)| !name.starts_with(META)) {
         text.label(name, value);
     }
     text.raw(job.as_bytes());
-    Some(text.hash())
+    text.hash()
 }

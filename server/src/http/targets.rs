@@ -1,5 +1,7 @@
 //! `GET /jobs/{job}/targets`: the request of the hot path, once per job, collector and poll interval.
 
+use std::time::SystemTime;
+
 use bytes::Bytes;
 use hyper::{HeaderMap, Response, StatusCode};
 use ta_engine::{Share, ShareBody, Snapshot};
@@ -49,6 +51,9 @@ pub(crate) fn answer(inner: &Inner, job: &str, ask: &Ask<'_>) -> Response<Body> 
 /// The share of one collector. An unknown job or collector has none.
 fn of_collector(inner: &Inner, snapshot: &Snapshot, job: &str, collector: &str, headers: &HeaderMap) -> Response<Body> {
     let ordinal = snapshot.collectors().ordinal(collector);
+    if let Some(known) = ordinal.and_then(|ordinal| snapshot.collectors().get(ordinal)) {
+        inner.polls.note(&known.name, snapshot.collectors(), SystemTime::now());
+    }
     let Some(share) = ordinal.and_then(|ordinal| snapshot.job(job)?.share(ordinal)) else {
         return respond::tagged(headers, NONE_ETAG, VARY, Encoding::Identity, || NONE.into());
     };

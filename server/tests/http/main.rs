@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests
 
+mod explain;
 mod faults;
 mod metrics;
 mod monitors;

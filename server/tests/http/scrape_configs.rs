@@ -89,7 +89,7 @@ async fn secrets_are_shown_to_the_right_clients_only() {
     let masked = world.get("/scrape_configs").await;
     assert_eq!(masked.json()["j"]["basic_auth"]["password"], "<secret>");
     assert_eq!(world.get_secure("/scrape_configs").await.json()["j"]["basic_auth"]["password"], "P@$$w0rd1!?");
-    let options = Options { allow_insecure_auth_secrets: true };
+    let options = Options { allow_insecure_auth_secrets: true, ..Options::default() };
     let open = World::with(Setup { options, ..Setup::default() }, SECRET_JOB, &["c"]);
     assert_eq!(open.get("/scrape_configs").await.json()["j"]["basic_auth"]["password"], "P@$$w0rd1!?");
     // people never see them

@@ -74,7 +74,7 @@ impl World {
             health: health.clone(),
             metrics: metrics.clone(),
             status: setup.status,
-            options: setup.options,
+            options: Options { strategy: setup.strategy.strategy, ..setup.options },
         });
         let collectors = mk_collectors(collectors);
         Self { health, metrics, router, engine, store, input: StepInput { jobs: mk_table(jobs), collectors } }
