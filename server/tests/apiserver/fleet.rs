@@ -47,7 +47,7 @@ fn collectors_come_and_go_and_most_targets_stay() {
     add_collector(&cluster, 2);
     eventually("the third is known, nothing is lost, at least half stay", || {
         let now = shares(port, "static", &ALL)?;
-        let page = get(port, "/collector?collector_id=collector-2")?.0;
+        let page = get(port, "/debug/collector?collector_id=collector-2")?.0;
         let stayed: usize =
             two.iter().map(|(name, had)| now.get(name).map_or(0, |has| has.intersection(had).count())).sum();
         let all = addresses(port, "static", &ALL)? == set(&TARGETS);
