@@ -154,7 +154,7 @@ fn goals(data: &Data) -> Vec<Goal> {
             .note("the store's map, its keys and what the memory allocator does not give back come on top of groups, tables and bodies"),
         at_most("G12", "look-up while the engine steps, 99 %", 100.0, "µs", reader("look-up, engine stepping", "p99_us")),
         at_most("G12", "… the longest", 100.0, "µs", reader("look-up, engine stepping", "max_us"))
-            .note("what a held snapshot, read in turns with it, shows as well is the machine taking the core away; readers free nothing"),
+            .note("readers free nothing; where a held snapshot, read in turns with it, shows the same, the machine took the core away"),
         Goal { at_least: true, ..at_most("G15", "full step, 1 thread / 2 threads", 1.8, "×", ratio(step("filtered"), step("filtered-2"))) }
             .note("taking groups from the store (about a tenth of the step) runs on one thread, the rest is not profiled; any other work on the machine counts against the second thread"),
         Goal { at_least: true, ..at_most("G15", "the same at 1M targets", 1.8, "×", ratio(step("million"), step("million-2"))) }
