@@ -1,5 +1,7 @@
 //! Why a target is where it is.
 
+#![allow(clippy::unwrap_used)] // helpers of tests count as no tests to clippy
+
 mod common;
 
 use common::{World, mk_collectors, mk_group, mk_table, mk_table_filtered};

@@ -216,8 +216,8 @@ fn unchanged(workload: &Workload, loaded: &mut Loaded, report: &mut Report) {
     const ROUNDS: usize = 5;
     let mut builder = GroupBuilder::new();
     let writer = loaded.store.writer();
-    let mut rounds = [[0.0; ROUNDS]; 2];
-    for round in 0..ROUNDS {
+    let (mut all_taken, mut all_freed) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
         let changes = workload.plans().take(GROUPS).map(|plan| workload.change(&mut builder, &plan));
         let (changes, built): (Vec<_>, Vec<_>) = changes.map(|change| (change.clone(), change)).unzip();
         let groups = built.len() as f64;
@@ -226,10 +226,11 @@ fn unchanged(workload: &Workload, loaded: &mut Loaded, report: &mut Report) {
             loaded.engine.step(&loaded.input)
         });
         let (_, freed) = timed(|| drop(built));
-        rounds[0][round] = taken.as_nanos() as f64 / groups;
-        rounds[1][round] = freed.as_nanos() as f64 / groups;
+        all_taken.push(taken.as_nanos() as f64 / groups);
+        all_freed.push(freed.as_nanos() as f64 / groups);
     }
-    for (what, mut times) in ["re-sent unchanged", "freeing what was built again for nothing"].into_iter().zip(rounds) {
+    for (what, mut times) in [("re-sent unchanged", all_taken), ("freeing what was built again for nothing", all_freed)]
+    {
         times.sort_unstable_by(f64::total_cmp);
         report.value(what, times[ROUNDS / 2], "ns/group");
     }

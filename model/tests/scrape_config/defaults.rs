@@ -4,7 +4,7 @@ use ta_model::scrape_config::{GlobalConfig, ScrapeConfig, SdConfig, decode};
 use ta_model::yaml::Strings;
 use ta_model::{Duration, NameScheme};
 
-use crate::{decode_keys, decode_text, mk_job, mk_jobs, mk_node, texts};
+use crate::{decode_text, mk_job, mk_jobs, mk_node};
 
 const TEXT_PROTOCOLS: [&str; 4] =
     ["OpenMetricsText1.0.0", "OpenMetricsText0.0.1", "PrometheusText1.0.0", "PrometheusText0.0.4"];
