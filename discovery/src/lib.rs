@@ -43,6 +43,8 @@ pub use source::{
     Deliver, NamedGroup, ResolvConf, ResolvConfLoader, SourceError, SourceFuture, SourceSettings, Sources,
     StandardSources, Unsupported, parse_resolv_conf, unsupported,
 };
-pub use status::{Clock, Counters, JobView, ProviderStatus, ProviderView, REFRESH_BUCKETS, RefreshTimes, Status};
+pub use status::{
+    Clock, Counters, JobView, ProviderStatus, ProviderView, REFRESH_BUCKETS, RefreshTimes, Status, WatchTotals,
+};
 pub use supervisor::{BackOff, Supervisor, SupervisorError};
 pub use watch::{Bell, DirectoryWatcher, Listener};

@@ -51,6 +51,8 @@ pub struct Status {
     jobs: Mutex<BTreeMap<Arc<str>, JobView>>,
     file_mtimes: Mutex<BTreeMap<Arc<str>, SystemTime>>,
     watches: Mutex<Vec<Arc<WatchNotes>>>,
+    /// Counts of watches that are no more, by resource: what is counted must not go down.
+    ended_watches: Mutex<BTreeMap<String, WatchTotals>>,
 }
 
 impl std::fmt::Debug for Status {
@@ -62,6 +64,26 @@ impl std::fmt::Debug for Status {
 impl Default for Status {
     fn default() -> Self {
         Self::new(Arc::new(SystemTime::now))
+    }
+}
+
+/// What watches of one resource have seen since the process began; see [`WatchView`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WatchTotals {
+    pub events: u64,
+    pub lists: u64,
+    pub errors: u64,
+    pub undecodable: u64,
+    pub requests: u64,
+}
+
+impl WatchTotals {
+    fn add(&mut self, view: &WatchView) {
+        self.events += view.events;
+        self.lists += view.lists;
+        self.errors += view.errors;
+        self.undecodable += view.undecodable;
+        self.requests += view.requests;
     }
 }
 
@@ -136,6 +158,7 @@ impl Status {
             jobs: Mutex::default(),
             file_mtimes: Mutex::default(),
             watches: Mutex::default(),
+            ended_watches: Mutex::default(),
         }
     }
 
@@ -177,7 +200,21 @@ impl Status {
     }
 
     pub(crate) fn remove_watch(&self, watch: &Arc<WatchNotes>) {
+        let mut ended = lock(&self.ended_watches); // held over both steps: it is counted once, before or after
         lock(&self.watches).retain(|other| !Arc::ptr_eq(other, watch));
+        let view = watch.view();
+        ended.entry(view.resource.to_string()).or_default().add(&view);
+    }
+
+    /// What all watches have seen so far, by resource, those included that are no more.
+    #[must_use]
+    pub fn watch_totals(&self) -> BTreeMap<String, WatchTotals> {
+        let ended = lock(&self.ended_watches);
+        let mut totals = ended.clone();
+        for view in self.watches() {
+            totals.entry(view.resource.to_string()).or_default().add(&view);
+        }
+        totals
     }
 
     pub(crate) fn set_file_mtime(&self, path: &Arc<str>, time: Option<SystemTime>) {

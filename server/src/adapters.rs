@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::http::{
     DiscoveryStatus, JobStatus, ProviderStatus, Refreshes, ResourceStatus, ResourceWatchStatus, SdCounters,
-    StatusSource, WatchState, WatchStatus,
+    StatusSource, WatchState, WatchStatus, WatchTotals,
 };
 
 // the same bounds on both sides, or the histogram lies
@@ -57,6 +57,7 @@ impl StatusSource for Discovered {
                 .collect(),
             files: self.status.file_mtimes(),
             watches: self.status.watches().into_iter().map(watch).collect(),
+            watch_totals: self.status.watch_totals().into_iter().map(totals).collect(),
             counters: counters(&self.status),
         }
     }
@@ -140,6 +141,11 @@ fn watch(view: WatchView) -> WatchStatus {
         last_error_at: view.last_error_at,
         requests: view.requests,
     }
+}
+
+fn totals((resource, totals): (String, ta_discovery::WatchTotals)) -> (String, WatchTotals) {
+    let ta_discovery::WatchTotals { events, lists, errors, undecodable, requests } = totals;
+    (resource, WatchTotals { events, lists, errors, undecodable, requests })
 }
 
 fn counters(status: &Status) -> SdCounters {

@@ -44,7 +44,7 @@ pub use resources::{ResourceStatus, ResourceWatchStatus};
 pub use serve::{BACKLOG, Limits, bind, serve, serve_tls};
 pub use status::{
     DiscoveryStatus, JobStatus, NoStatus, ProviderStatus, REFRESH_BUCKETS, Refreshes, SdCounters, StatusSource,
-    WatchState, WatchStatus,
+    WatchState, WatchStatus, WatchTotals,
 };
 
 pub(crate) use escape::query_escape;

@@ -1,5 +1,6 @@
 //! What pages and metrics want to know of service discovery, in this side's words: discovery is not imported here.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -21,6 +22,8 @@ pub struct DiscoveryStatus {
     pub files: Vec<(Arc<str>, SystemTime)>,
     /// Of Kubernetes objects, in the order in which they began.
     pub watches: Vec<WatchStatus>,
+    /// By resource, watches that are no more included.
+    pub watch_totals: BTreeMap<String, WatchTotals>,
     pub counters: SdCounters,
 }
 
@@ -107,6 +110,16 @@ pub struct WatchStatus {
     pub last_error: String,
     pub last_error_at: Option<SystemTime>,
     /// Requests sent.
+    pub requests: u64,
+}
+
+/// What watches of one resource have seen since the process began; see [`WatchStatus`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WatchTotals {
+    pub events: u64,
+    pub lists: u64,
+    pub errors: u64,
+    pub undecodable: u64,
     pub requests: u64,
 }
 

@@ -22,6 +22,14 @@ pub(super) fn collect(families: &mut Families, status: &DiscoveryStatus) {
     counters(families, status);
     refreshes(families, &status.providers);
     watches(families, &status.watches);
+    for (resource, totals) in &status.watch_totals {
+        let labels = [("resource", resource.as_str())];
+        families.counter_with(Name::WatchEvents, &labels, totals.events);
+        families.counter_with(Name::WatchLists, &labels, totals.lists);
+        families.counter_with(Name::WatchErrors, &labels, totals.errors);
+        families.counter_with(Name::WatchUndecodable, &labels, totals.undecodable);
+        families.counter_with(Name::KubernetesRequests, &labels, totals.requests);
+    }
     for (path, time) in &status.files {
         families.gauge_with(Name::SdFileMtime, &[("filename", path)], seconds_since_epoch(*time));
     }
@@ -75,11 +83,6 @@ fn watches(families: &mut Families, watches: &[WatchStatus]) {
         let sum = |of: fn(&WatchStatus) -> u64| watches.iter().map(|watch| of(watch)).sum::<u64>();
         families.gauge_with(Name::WatchObjects, &labels, sum(|watch| watch.objects) as f64);
         families.gauge_with(Name::WatchBytes, &labels, sum(|watch| watch.bytes) as f64);
-        families.counter_with(Name::WatchEvents, &labels, sum(|watch| watch.events));
-        families.counter_with(Name::WatchLists, &labels, sum(|watch| watch.lists));
-        families.counter_with(Name::WatchErrors, &labels, sum(|watch| watch.errors));
-        families.counter_with(Name::WatchUndecodable, &labels, sum(|watch| watch.undecodable));
-        families.counter_with(Name::KubernetesRequests, &labels, sum(|watch| watch.requests));
         for state in ["watching", "listing", "absent", "forbidden", "failing"] {
             let count = watches.iter().filter(|watch| watch.state.name() == state).count();
             families.gauge_with(Name::Watches, &[("resource", resource), ("state", state)], count as f64);

@@ -169,6 +169,7 @@ impl StatusSource for Discovery {
             jobs: vec![JobStatus { name: "a".into(), targets: 9, last_update: Some(SystemTime::UNIX_EPOCH) }],
             files: vec![("/t.json".into(), SystemTime::UNIX_EPOCH + Duration::from_secs(5))],
             watches: Vec::new(),
+            watch_totals: Default::default(),
             counters: SdCounters { updates: 4, http_failures: 1, ..SdCounters::default() },
         }
     }

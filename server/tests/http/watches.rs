@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use ta_server::http::{DiscoveryStatus, StatusSource, WatchState, WatchStatus};
+use ta_server::http::{DiscoveryStatus, StatusSource, WatchState, WatchStatus, WatchTotals};
 
 use crate::support::{Setup, World, mk_jobs};
 
@@ -34,7 +34,9 @@ impl StatusSource for Watching {
             ..mk_watch("pods", WatchState::Forbidden("pods is <forbidden>".to_owned()))
         };
         let absent = mk_watch("endpointslices.discovery.k8s.io", WatchState::Absent);
-        DiscoveryStatus { watches: vec![fine, absent, forbidden], ..DiscoveryStatus::default() }
+        let ended = WatchTotals { events: 9, errors: 1, requests: 2, ..WatchTotals::default() };
+        let watch_totals = [("secrets".to_owned(), ended)].into();
+        DiscoveryStatus { watches: vec![fine, absent, forbidden], watch_totals, ..DiscoveryStatus::default() }
     }
 }
 
@@ -84,9 +86,11 @@ async fn metrics_are_sums_by_resource() {
     for (name, more, expected) in [
         ("watch_objects", "resource=\"pods\"", "6"),
         ("watch_bytes", "resource=\"pods\"", "2097152"),
-        ("watch_errors_total", "resource=\"pods\"", "2"),
-        ("watch_undecodable_objects_total", "resource=\"pods\"", "1"),
-        ("requests_total", "resource=\"endpointslices.discovery.k8s.io\"", "4"),
+        // of watches that are no more
+        ("watch_events_total", "resource=\"secrets\"", "9"),
+        ("watch_errors_total", "resource=\"secrets\"", "1"),
+        ("watch_undecodable_objects_total", "resource=\"secrets\"", "0"),
+        ("requests_total", "resource=\"secrets\"", "2"),
         ("watches", "resource=\"pods\",state=\"watching\"", "1"),
         ("watches", "resource=\"pods\",state=\"forbidden\"", "1"),
         ("watches", "resource=\"pods\",state=\"failing\"", "0"),
