@@ -33,10 +33,16 @@ pub(crate) struct Etag(pub(crate) u64);
 impl Etag {
     /// The tag on the wire, quotes included. Compressed bytes are other bytes, so they get a tag of their own.
     pub(crate) fn text(self, encoding: Encoding) -> String {
-        match encoding {
-            Encoding::Identity => format!("\"{:016x}\"", self.0),
-            Encoding::Gzip => format!("\"{:016x}-gzip\"", self.0),
+        // by hand: `format!` would be a fifth of an empty answer
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        let mut text = String::with_capacity(24);
+        text.push('"');
+        text.extend((0..16).rev().map(|digit| char::from(HEX[(self.0 >> (4 * digit)) as usize & 15])));
+        if encoding == Encoding::Gzip {
+            text.push_str("-gzip");
         }
+        text.push('"');
+        text
     }
 }
 
@@ -160,6 +166,7 @@ mod tests {
     fn if_none_match_is_a_list() {
         let tag = Etag(7).text(Encoding::Identity);
         assert_eq!(tag, "\"0000000000000007\"");
+        assert_eq!(Etag(0x0123_4567_89ab_cdef).text(Encoding::Gzip), "\"0123456789abcdef-gzip\"");
         for (header, expected) in [
             ("\"0000000000000007\"", true),
             ("\"x\", W/\"0000000000000007\"", true),
