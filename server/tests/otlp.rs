@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests
 
+mod program;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -16,6 +18,7 @@ use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::
 use opentelemetry_proto::tonic::collector::metrics::v1::{ExportMetricsServiceRequest, ExportMetricsServiceResponse};
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value};
 use opentelemetry_proto::tonic::metrics::v1::{AggregationTemporality, Metric, metric, number_data_point};
+use program::Running;
 use prost::Message;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use ta_server::{Args, Environment, Limits, Program, config};
@@ -115,40 +118,15 @@ async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
     }
 }
 
-struct Running {
-    address: SocketAddr,
-    stop: tokio::sync::oneshot::Sender<()>,
-    ended: tokio::task::JoinHandle<anyhow::Result<()>>,
-}
-
-impl Running {
-    async fn start(dir: &Path, reader: &str, env: &[(&str, &str)]) -> Self {
-        let file = dir.join("ta.yaml");
-        let telemetry = format!("telemetry: {{metrics: {{readers: [{{periodic: {reader}}}]}}}}\n");
-        std::fs::write(&file, format!("{SETTINGS}{telemetry}")).unwrap();
-        let args = Args::parse(["target-allocator".into()]).unwrap();
-        let env: Environment = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let loaded = config::load(&file, &env, &args.overrides).unwrap();
-        assert_eq!(loaded.warnings, []);
-        let program = Program::start(loaded.config, &env, Limits { cpus: 1, memory: None }).await.unwrap();
-        let address = program.address();
-        let (stop, stopped) = tokio::sync::oneshot::channel();
-        let ended = tokio::spawn(program.run_until(async { stopped.await.unwrap() }));
-        let running = Self { address, stop, ended };
-        until("it is ready", async || running.get("/readyz").await.0 == 200).await;
-        running
-    }
-
-    async fn get(&self, path: &str) -> (u16, String) {
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let answer = client.get(format!("http://{}{path}", self.address)).send().await.unwrap();
-        (answer.status().as_u16(), answer.text().await.unwrap())
-    }
-
-    async fn stop(self) {
-        self.stop.send(()).unwrap();
-        self.ended.await.unwrap().unwrap();
-    }
+async fn start(dir: &Path, reader: &str, env: &[(&str, &str)]) -> Running {
+    let file = dir.join("ta.yaml");
+    let telemetry = format!("telemetry: {{metrics: {{readers: [{{periodic: {reader}}}]}}}}\n");
+    std::fs::write(&file, format!("{SETTINGS}{telemetry}")).unwrap();
+    let args = Args::parse(["target-allocator".into()]).unwrap();
+    let env: Environment = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let loaded = config::load(&file, &env, &args.overrides).unwrap();
+    assert_eq!(loaded.warnings, []);
+    Running::of(loaded.config, &env).await.ready().await
 }
 
 fn text<'a>(attributes: &'a [KeyValue], key: &str) -> Option<&'a str> {
@@ -208,7 +186,7 @@ async fn everything_arrives_over_either_transport() {
         let headers = "headers: [{name: authorization, value: 'Bearer ${env:TOKEN}'}, {name: X-None}]";
         let dir = tempfile::tempdir().unwrap();
         let env = [("TOKEN", "t0k3n"), ("OTEL_SERVICE_NAME", "mine"), ("OTEL_RESOURCE_ATTRIBUTES", "a=b%20c")];
-        let running = Running::start(dir.path(), &exporter(kind, address, headers), &env).await;
+        let running = start(dir.path(), &exporter(kind, address, headers), &env).await;
         let before = inbox.all().len();
         let received = inbox.wait_for(before + 2).await.pop().unwrap();
 
@@ -247,7 +225,7 @@ async fn cumulative_is_all_and_delta_is_what_came_since() {
         let address = start_grpc(&inbox, None);
         let dir = tempfile::tempdir().unwrap();
         let reader = exporter("otlp_grpc", address, &format!("temporality_preference: {preference}"));
-        let running = Running::start(dir.path(), &reader, &[]).await;
+        let running = start(dir.path(), &reader, &[]).await;
         let count = |received: &[Received]| {
             let counts = received.iter().map(|one| livez(&one.request).0);
             if is_delta { counts.sum() } else { counts.max().unwrap_or(0) }
@@ -288,7 +266,7 @@ async fn the_last_push_is_made_at_the_end() {
     let address = start_http(&inbox).await;
     let dir = tempfile::tempdir().unwrap();
     let reader = exporter("otlp_http", address, "").replace("interval: 30", "interval: 3600000");
-    let running = Running::start(dir.path(), &reader, &[]).await;
+    let running = start(dir.path(), &reader, &[]).await;
     running.get("/livez").await;
     assert_eq!(inbox.all().len(), 0);
     running.stop().await;
@@ -304,7 +282,7 @@ async fn a_receiver_that_never_answers_holds_up_nothing() {
     for kind in ["otlp_grpc", "otlp_http"] {
         let dir = tempfile::tempdir().unwrap();
         let reader = exporter(kind, address, "").replace("interval: 30", "interval: 30, timeout: 100");
-        let running = Running::start(dir.path(), &reader, &[]).await;
+        let running = start(dir.path(), &reader, &[]).await;
         for _ in 0..10 {
             assert_eq!(running.get("/livez").await.0, 200);
         }

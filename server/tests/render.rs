@@ -3,12 +3,15 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests
 
+mod yaml_json;
+
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value as Json;
-use ta_model::yaml::{self, Node, Resolved, Value};
+use ta_model::yaml;
+use yaml_json::to_json;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 const EXAMPLE: [&str; 4] =
@@ -46,24 +49,6 @@ fn mk_file(dir: &Path, name: &str, text: &str) -> String {
     let path = dir.join(name);
     std::fs::write(&path, text).unwrap();
     path.display().to_string()
-}
-
-/// Keys in any order; scalars by what they mean.
-fn to_json(node: &Node) -> Json {
-    match &node.value {
-        Value::List(nodes) => nodes.iter().map(to_json).collect(),
-        Value::Map(entries) => {
-            entries.iter().map(|entry| (entry.key.text.to_string(), to_json(&entry.value))).collect()
-        }
-        Value::Scalar(scalar) => match scalar.resolve() {
-            Resolved::Null => Json::Null,
-            Resolved::Bool(value) => value.into(),
-            Resolved::Int(value) => value.into(),
-            Resolved::Uint(value) => value.into(),
-            Resolved::Float(value) => value.into(),
-            Resolved::Str => (*scalar.text).into(),
-        },
-    }
 }
 
 fn yaml_of(text: &str) -> Json {

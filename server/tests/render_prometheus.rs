@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)] // helpers of tests count as no tests to clippy
 
 mod acceptance;
+mod yaml_json;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,8 @@ use std::process::Command;
 use acceptance::{Running, arg, eventually, free_port, get_json};
 use serde_json::{Value as Json, json};
 use ta_model::cr::split;
-use ta_model::yaml::{Node, Resolved, Value, parse};
+use ta_model::yaml::parse;
+use yaml_json::to_json;
 
 /// Keys of 3.x, and mechanisms that Debian's build leaves out.
 const UNKNOWN_KEYS: [&str; 12] = [
@@ -141,21 +143,4 @@ fn loaded_jobs(folder: &Path, jobs: &[Json]) -> usize {
         answer["data"]["yaml"].as_str().map(str::to_owned).ok_or_else(|| answer.to_string())
     });
     to_json(&parse(&config).unwrap().root)["scrape_configs"].as_array().map_or(0, Vec::len)
-}
-
-fn to_json(node: &Node) -> Json {
-    match &node.value {
-        Value::List(nodes) => nodes.iter().map(to_json).collect(),
-        Value::Map(entries) => {
-            entries.iter().map(|entry| (entry.key.text.to_string(), to_json(&entry.value))).collect()
-        }
-        Value::Scalar(scalar) => match scalar.resolve() {
-            Resolved::Null => Json::Null,
-            Resolved::Bool(value) => value.into(),
-            Resolved::Int(value) => value.into(),
-            Resolved::Uint(value) => value.into(),
-            Resolved::Float(value) => value.into(),
-            Resolved::Str => (*scalar.text).into(),
-        },
-    }
 }

@@ -2,14 +2,17 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests
 
+mod program;
 #[path = "resources/scale.rs"]
 mod scale;
 #[path = "resources/world.rs"]
 mod world;
+mod yaml_json;
 
+use program::Running;
 use serde_json::{Value as Json, json};
 use ta_loadgen::cluster::{Fault, FaultKind, Verbs};
-use world::{Running, World, mk_slice};
+use world::{World, mk_slice};
 
 const NS: &str = "opentelemetry";
 

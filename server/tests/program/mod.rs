@@ -1,11 +1,15 @@
 //! The whole program in this process, with short intervals.
 
+// each test program uses its part of this
+#![allow(dead_code)]
+
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use ta_server::config::Config;
 use ta_server::{Args, Environment, Limits, Program, config};
 
 /// Long for a machine under load; nothing here waits for time to pass.
@@ -35,8 +39,13 @@ impl Running {
         std::fs::write(&file, format!("{SETTINGS}{text}")).unwrap();
         let args = Args::parse(["target-allocator".into()]).unwrap();
         let loaded = config::load(&file, env, &args.overrides).unwrap();
-        let limits = Limits { cpus: 1, memory: None };
-        let program = Program::start(loaded.config, env, limits).await.unwrap();
+        Self::of(loaded.config, env).await
+    }
+
+    /// From a configuration that is loaded.
+    pub(crate) async fn of(config: Config, env: &Environment) -> Self {
+        assert_eq!(config.missing_functions(), Vec::<String>::new());
+        let program = Program::start(config, env, Limits { cpus: 1, memory: None }).await.unwrap();
         let address = program.address();
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let ended = tokio::spawn(program.run_until(async { stopped.await.unwrap() }));

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
 
-use crate::world::{Running, World, mk_slice};
+use crate::program::Running;
+use crate::world::{World, mk_slice};
 
 const MONITORS: usize = 2_000;
 const NAMESPACES: usize = 200;

@@ -1,24 +1,16 @@
 //! A simulated cluster and the whole program beside it, in this process.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
 use ta_loadgen::cluster::{ClusterBuilder, SimulatedCluster};
 use ta_model::cr::split;
-use ta_model::yaml::{Node, Resolved, Value};
-use ta_server::{Args, Environment, Limits, Program, config};
+use ta_server::Environment;
 
-/// Long for a machine under load; nothing here waits for time to pass.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::program::Running;
+use crate::yaml_json::to_json;
 
-const SETTINGS: &str = "\
-listen_addr: 127.0.0.1:0
-engine: {min_interval: 5ms, threads: 1}
-http: {drain: 0s}
-collectors: {static: [{name: otelcol-collector-0}]}
-";
+const FLEET: &str = "collectors: {static: [{name: otelcol-collector-0}]}\n";
 
 pub(crate) struct World {
     pub(crate) cluster: SimulatedCluster,
@@ -62,71 +54,13 @@ impl World {
     /// Starts the program on a configuration, completed by a fleet of one collector and short intervals.
     pub(crate) async fn start(&self, text: &str) -> Running {
         let kubeconfig = self.cluster.kubeconfig(self.dir.path()).unwrap();
-        let file = self.dir.path().join("ta.yaml");
-        let text = format!("{SETTINGS}kube_config_file_path: {}\n{text}", kubeconfig.display());
-        std::fs::write(&file, text).unwrap();
-        Running::start(&file).await
+        let text = format!("{FLEET}kube_config_file_path: {}\n{text}", kubeconfig.display());
+        Running::start_in(self.dir.path(), &text, &Environment::new()).await
     }
 }
 
 fn from_root(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
-}
-
-/// A running program and a client for it.
-pub(crate) struct Running {
-    address: SocketAddr,
-    client: reqwest::Client,
-    stop: tokio::sync::oneshot::Sender<()>,
-    ended: tokio::task::JoinHandle<anyhow::Result<()>>,
-}
-
-impl Running {
-    async fn start(file: &Path) -> Self {
-        let args = Args::parse(["target-allocator".into()]).unwrap();
-        let env = Environment::new();
-        let loaded = config::load(file, &env, &args.overrides).unwrap();
-        assert_eq!(loaded.config.missing_functions(), Vec::<String>::new());
-        let program = Program::start(loaded.config, &env, Limits { cpus: 1, memory: None }).await.unwrap();
-        let address = program.address();
-        let (stop, stopped) = tokio::sync::oneshot::channel();
-        let ended = tokio::spawn(program.run_until(async { stopped.await.unwrap() }));
-        Self { address, client: reqwest::Client::builder().no_proxy().build().unwrap(), stop, ended }
-    }
-
-    pub(crate) async fn get(&self, path: &str) -> (u16, String) {
-        let response = self.client.get(format!("http://{}{path}", self.address)).send().await.unwrap();
-        (response.status().as_u16(), response.text().await.unwrap())
-    }
-
-    pub(crate) async fn json(&self, path: &str) -> Json {
-        let (status, body) = self.get(path).await;
-        assert_eq!(status, 200, "{path}: {body}");
-        serde_json::from_str(&body).unwrap()
-    }
-
-    /// Polls until `is_so` likes the answer.
-    pub(crate) async fn wait_for(&self, path: &str, is_so: impl Fn(u16, &str) -> bool) {
-        let begun = Instant::now();
-        loop {
-            let (status, body) = self.get(path).await;
-            if is_so(status, &body) {
-                return;
-            }
-            assert!(begun.elapsed() < PATIENCE, "{path} stays at {status}: {body}");
-            tokio::task::yield_now().await;
-        }
-    }
-
-    pub(crate) async fn ready(self) -> Self {
-        self.wait_for("/readyz", |status, _| status == 200).await;
-        self
-    }
-
-    pub(crate) async fn stop(self) {
-        self.stop.send(()).unwrap();
-        self.ended.await.unwrap().unwrap();
-    }
 }
 
 /// The slice of a Service with the one pod of the example behind it.
@@ -149,21 +83,4 @@ pub(crate) fn mk_slice(namespace: &str, service: &str, labels: &Json, port: &str
             "targetRef": {"kind": "Pod", "namespace": namespace, "name": "py-prometheus-app-575cfdd46-nfttj"},
         }],
     })
-}
-
-fn to_json(node: &Node) -> Json {
-    match &node.value {
-        Value::List(nodes) => nodes.iter().map(to_json).collect(),
-        Value::Map(entries) => {
-            entries.iter().map(|entry| (entry.key.text.to_string(), to_json(&entry.value))).collect()
-        }
-        Value::Scalar(scalar) => match scalar.resolve() {
-            Resolved::Null => Json::Null,
-            Resolved::Bool(value) => value.into(),
-            Resolved::Int(value) => value.into(),
-            Resolved::Uint(value) => value.into(),
-            Resolved::Float(value) => value.into(),
-            Resolved::Str => (*scalar.text).into(),
-        },
-    }
 }
