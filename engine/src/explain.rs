@@ -161,7 +161,7 @@ impl<'a> Discovered<'a> {
         explanation
     }
 
-    fn place(&self) -> (&'a Block, usize) {
+    pub(crate) fn place(&self) -> (&'a Block, usize) {
         self.view.snapshot_job().layout.groups[self.group].group.locate(self.position)
     }
 }

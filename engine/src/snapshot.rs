@@ -411,7 +411,6 @@ impl<'a> TargetView<'a> {
     }
 
     fn place(&self) -> (&'a ta_model::group::Block, usize) {
-        let layout = &self.view.job.layout;
-        layout.locate(layout.group_of(self.ordinal), self.ordinal)
+        self.discovered().place()
     }
 }

@@ -24,6 +24,13 @@ impl NameScheme {
     }
 }
 
+/// Makes text part of a label name: every other character than ASCII letters, digits and `_` becomes one `_`
+/// (Prometheus: `util/strutil/strconv.go`).
+#[must_use]
+pub fn sanitize_label_name(text: &str) -> String {
+    text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
+}
+
 /// A label set: sorted by name bytewise, names unique. Values may be empty.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Labels(Box<[(Box<str>, Box<str>)]>);

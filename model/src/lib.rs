@@ -19,5 +19,5 @@ pub mod yaml;
 
 pub use collector::{Collector, CollectorSet, DuplicateCollector};
 pub use duration::{Duration, DurationError, GoDurationError, parse_go_duration};
-pub use labels::{LabelBuilder, Labels, NameScheme};
+pub use labels::{LabelBuilder, Labels, NameScheme, sanitize_label_name};
 pub use secret::{MASK, Secret, Secrets};

@@ -48,7 +48,7 @@ pub use status::{
 };
 
 pub(crate) use escape::query_escape;
-pub(crate) use explain::{Found, Question, fate_name, reason};
+pub(crate) use explain::{Found, Question, fate_name, mentions, reason};
 pub(crate) use hot::Ask;
 pub(crate) use query::Query;
 

@@ -15,17 +15,19 @@ mod meta;
 mod metadata;
 mod node;
 mod pod;
+mod port;
 mod record;
 mod reference;
 mod service;
 
-pub(crate) use endpoints::{EndpointAddress, EndpointPort, Endpoints, EndpointsKind};
+pub(crate) use endpoints::{EndpointAddress, Endpoints, EndpointsKind};
 pub(crate) use endpointslice::{EndpointSlice, EndpointSlices, SliceEndpoint, SlicePort};
 pub(crate) use ingress::{Ingress, Ingresses};
 pub(crate) use meta::Meta;
 pub(crate) use metadata::{Controlled, Jobs, Namespace, Namespaces, ReplicaSets};
 pub(crate) use node::{Node, Nodes};
-pub(crate) use pod::{Container, ContainerPort, Pod, PodView, Pods};
+pub(crate) use pod::{Container, Pod, PodView, Pods};
+pub(crate) use port::Port;
 pub(crate) use reference::Reference;
 pub(crate) use service::{Service, Services};
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ta_model::cr::{ContainerPort, Coverage, LabelSelector, Objects, Pod, Service, ServicePort, Spec};
+use ta_model::sanitize_label_name;
 
 use crate::kubernetes::{Cluster, Kind, Meta, ObjectKey, Pods, Services, Subscription, Watches};
 
@@ -101,7 +102,7 @@ impl Looks {
         self.namespaces.extend(namespaces.iter().cloned());
         let expressions = selector.match_expressions.iter().map(|expression| &expression.key);
         let keys = selector.match_labels.keys().chain(expressions);
-        self.keys.extend(keys.map(|key| (sanitise(key), key.clone())));
+        self.keys.extend(keys.map(|key| (sanitize_label_name(key), key.clone())));
         self.selectors.push(selector.clone());
     }
 
@@ -113,9 +114,4 @@ impl Looks {
         let is_near = self.everywhere || self.namespaces.contains(&*key.namespace);
         (is_near || self.selectors.iter().any(|selector| selector.matches(&labels))).then_some(labels)
     }
-}
-
-/// What is kept of a label's name (Prometheus: `util/strutil/strconv.go`).
-fn sanitise(text: &str) -> String {
-    text.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }).collect()
 }

@@ -3,7 +3,7 @@
 use super::selector::LabelSelector;
 use super::tree::Tree;
 use super::types::UserRule;
-use crate::labels::NameScheme;
+use crate::labels::{NameScheme, sanitize_label_name};
 use crate::relabel::{RawRule, Rule};
 use crate::yaml::{Decode, Decoder, Node, Value};
 
@@ -132,7 +132,7 @@ impl Rules {
 
     /// Copies an object's label (`prefix` + its key) to `target`, if it has one.
     pub(crate) fn copy_label(&mut self, prefix: &str, key: &str, target: &str) {
-        self.add(&[&format!("{prefix}{}", sanitize(key))], |rule| {
+        self.add(&[&format!("{prefix}{}", sanitize_label_name(key))], |rule| {
             rule.put("target_label", target);
             rule.put("regex", "(.+)");
             rule.put("replacement", "${1}");
@@ -142,15 +142,15 @@ impl Rules {
     /// Copies each of an object's `labels` to a label of the same, sanitised name.
     pub(crate) fn copy_labels(&mut self, prefix: &str, labels: &[String]) {
         for label in labels {
-            self.copy_label(prefix, label, &sanitize(label));
+            self.copy_label(prefix, label, &sanitize_label_name(label));
         }
     }
 
     /// The selector as rules on meta labels that start with `prefix`. Values are not escaped: upstream's are patterns,
     /// and users rely on what those match.
     pub(crate) fn select(&mut self, prefix: &str, selector: &LabelSelector) {
-        let value = |key: &str| format!("{prefix}_label_{}", sanitize(key));
-        let present = |key: &str| format!("{prefix}_labelpresent_{}", sanitize(key));
+        let value = |key: &str| format!("{prefix}_label_{}", sanitize_label_name(key));
+        let present = |key: &str| format!("{prefix}_labelpresent_{}", sanitize_label_name(key));
         for (key, wanted) in &selector.match_labels {
             self.keep(&[&value(key), &present(key)], format!("({wanted});true"));
         }
@@ -188,9 +188,4 @@ impl Rules {
         });
         self.keep(&["__tmp_hash", "__tmp_disable_sharding"], "$(SHARD);|.+;.+");
     }
-}
-
-/// A label key as Prometheus spells it in names: every character but ASCII letters, digits and `_` becomes `_`.
-pub(crate) fn sanitize(key: &str) -> String {
-    key.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
 }

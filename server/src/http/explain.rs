@@ -85,7 +85,7 @@ impl Question {
                     break;
                 }
                 at = base + number + 1;
-                if is_match(&target, &lower) {
+                if mentions(&target, &lower) {
                     matches.push(target);
                 }
             }
@@ -101,7 +101,8 @@ impl Question {
     }
 }
 
-fn is_match(target: &Discovered<'_>, lower: &str) -> bool {
+/// Whether its address or the value of a label contains `lower`.
+pub(crate) fn mentions(target: &Discovered<'_>, lower: &str) -> bool {
     contains_ignoring_case(&target.address(), lower)
         || target.labels().any(|(_, value)| contains_ignoring_case(&value, lower))
 }

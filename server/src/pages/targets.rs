@@ -7,9 +7,9 @@ use maud::{Markup, html};
 use ta_engine::{JobView, Snapshot, TargetId, TargetView};
 
 use super::index::words;
-use super::layout::{self, cell, contains_ignoring_case, link, link_to, number, table};
+use super::layout::{self, cell, link, link_to, number, table};
 use super::paging::{PER_PAGE, Paging, search};
-use crate::http::{Body, Inner, Query, query_escape};
+use crate::http::{Body, Inner, Query, mentions, query_escape};
 
 /// Targets a search looks at before it shows what it has: some 30 ms.
 const SCAN: usize = 20_000;
@@ -72,7 +72,7 @@ fn results(jobs: &[JobView<'_>], job: &str, q: &str, query: Query<'_>) -> Markup
     let from: usize = query.first("from").and_then(|text| text.parse().ok()).unwrap_or(0);
     let total: usize = jobs.iter().map(JobView::target_slots).sum();
     let lower = q.to_ascii_lowercase();
-    let found = window(jobs, from, SCAN).filter(|(_, target)| matches(target, &lower));
+    let found = window(jobs, from, SCAN).filter(|(_, target)| mentions(&target.discovered(), &lower));
     let found: Vec<(usize, TargetView<'_>)> = found.take(PER_PAGE).collect();
     let next = match found.get(PER_PAGE - 1) {
         Some((last, _)) => last + 1,
@@ -84,11 +84,6 @@ fn results(jobs: &[JobView<'_>], job: &str, q: &str, query: Query<'_>) -> Markup
         (rows_table(found.iter().map(|(_, target)| row(target))))
         @if next < total { p { a rel="next" href=(go_on) { "search on from target " (number(next as u64 + 1)) } } }
     }
-}
-
-fn matches(target: &TargetView<'_>, lower: &str) -> bool {
-    contains_ignoring_case(&target.address(), lower)
-        || target.labels().any(|(_, value)| contains_ignoring_case(&value, lower))
 }
 
 fn rows_table(rows: impl IntoIterator<Item = Vec<Markup>>) -> Markup {

@@ -2,6 +2,7 @@ use serde::Deserialize;
 
 use super::json::{self, Array, Layout, Text};
 use super::meta::{Meta, RawMeta};
+use super::port::{Port, RawPort, write_ports};
 use super::record::{Reader, Record, Row, Rows, Writer};
 use super::reference::{RawReference, Reference};
 use crate::kubernetes::object::Kind;
@@ -24,16 +25,9 @@ pub(crate) struct EndpointsView<'a> {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Subset<'a> {
-    pub(crate) ports: Rows<'a, EndpointPort<'a>>,
+    pub(crate) ports: Rows<'a, Port<'a>>,
     pub(crate) ready: Rows<'a, EndpointAddress<'a>>,
     pub(crate) not_ready: Rows<'a, EndpointAddress<'a>>,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct EndpointPort<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) number: &'a str,
-    pub(crate) protocol: &'a str,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -71,12 +65,6 @@ impl<'a> Row<'a> for Subset<'a> {
     }
 }
 
-impl<'a> Row<'a> for EndpointPort<'a> {
-    fn read(from: &mut Reader<'a>) -> Self {
-        Self { name: from.text(), number: from.text(), protocol: from.text() }
-    }
-}
-
 impl<'a> Row<'a> for EndpointAddress<'a> {
     fn read(from: &mut Reader<'a>) -> Self {
         Self { ip: from.text(), hostname: from.text(), node: from.optional(), target: Reference::read(from) }
@@ -89,11 +77,7 @@ impl Layout for EndpointsKind {
     fn write(raw: &RawEndpoints<'_>, to: &mut Writer) {
         raw.metadata.write_meta(to);
         to.list(&raw.subsets.0, |to, subset| {
-            to.list(&subset.ports.0, |to, port| {
-                to.text(port.name.as_str());
-                to.text(&json::unsigned(port.port.unwrap_or(0)));
-                to.text(port.protocol.as_str());
-            });
+            write_ports(&subset.ports, json::unsigned, to);
             write_addresses(&subset.addresses, to);
             write_addresses(&subset.not_ready_addresses, to);
         });
@@ -127,16 +111,6 @@ struct RawSubset<'a> {
     not_ready_addresses: Array<RawAddress<'a>>,
     #[serde(borrow)]
     ports: Array<RawPort<'a>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct RawPort<'a> {
-    #[serde(borrow)]
-    name: Text<'a>,
-    port: Option<i32>,
-    #[serde(borrow)]
-    protocol: Text<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]

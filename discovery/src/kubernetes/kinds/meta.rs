@@ -1,6 +1,7 @@
 //! What all objects have: labels, annotations, an owner.
 
 use serde::Deserialize;
+use ta_model::sanitize_label_name;
 
 use super::json::{Array, Strings, Text};
 use super::record::{Reader, Row, Rows, Writer};
@@ -65,7 +66,7 @@ impl RawMeta<'_> {
 }
 
 pub(super) fn write_pair(to: &mut Writer, key: &str, value: &str) {
-    to.text(&sanitise(key));
+    to.text(&sanitize_label_name(key));
     to.text(value);
 }
 
@@ -87,19 +88,10 @@ impl<'a> Controller<'a> {
     }
 }
 
-/// Makes text part of a label name: every other character than ASCII letters, digits and `_` becomes one `_`
-/// (Prometheus: `util/strutil/strconv.go`).
-pub(super) fn sanitise(text: &str) -> String {
-    text.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }).collect()
-}
-
-/// Lower case as Go has it: one character for one.
-pub(super) fn lower_case(text: &str) -> String {
-    text.chars().map(|c| c.to_lowercase().next().unwrap_or(c)).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use ta_model::relabel::lowercase;
+
     use super::*;
 
     #[test]
@@ -111,8 +103,8 @@ mod tests {
             ("a-b", "a_b"),
             ("", ""),
         ] {
-            assert_eq!(sanitise(text), wanted);
+            assert_eq!(sanitize_label_name(text), wanted);
         }
-        assert_eq!(lower_case("TrueİΣ"), "trueiσ");
+        assert_eq!(lowercase("TrueİΣ"), "trueiσ");
     }
 }

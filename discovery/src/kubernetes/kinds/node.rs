@@ -1,7 +1,8 @@
 use serde::Deserialize;
+use ta_model::relabel::lowercase;
 
 use super::json::{self, Array, Layout, Text};
-use super::meta::{Meta, Pair, RawMeta, lower_case, write_pair};
+use super::meta::{Meta, Pair, RawMeta, write_pair};
 use super::pod::RawCondition;
 use super::record::{Record, Rows, Writer};
 use crate::kubernetes::object::Kind;
@@ -76,7 +77,7 @@ impl Layout for Nodes {
         let firsts = addresses.iter().enumerate().filter(|(at, address)| first(address.kind.as_str()) == Some(*at));
         to.list(firsts, |to, (_, address)| write_pair(to, address.kind.as_str(), address.address.as_str()));
         to.list(&status.conditions.0, |to, condition| {
-            write_pair(to, &lower_case(condition.kind.as_str()), &lower_case(condition.status.as_str()));
+            write_pair(to, &lowercase(condition.kind.as_str()), &lowercase(condition.status.as_str()));
         });
     }
 }

@@ -1,7 +1,9 @@
 use serde::Deserialize;
+use ta_model::relabel::lowercase;
 
 use super::json::{self, Array, Layout, Text};
-use super::meta::{Controller, Meta, RawMeta, lower_case};
+use super::meta::{Controller, Meta, RawMeta};
+use super::port::Port;
 use super::record::{Reader, Record, Row, Rows, Writer};
 use crate::kubernetes::object::Kind;
 use crate::kubernetes::resource::Resource;
@@ -39,15 +41,7 @@ pub(crate) struct Container<'a> {
     pub(crate) image: &'a str,
     /// From its status; empty without one.
     pub(crate) id: &'a str,
-    pub(crate) ports: Rows<'a, ContainerPort<'a>>,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ContainerPort<'a> {
-    pub(crate) name: &'a str,
-    /// In decimal, as in all kinds: equal numbers are equal texts.
-    pub(crate) number: &'a str,
-    pub(crate) protocol: &'a str,
+    pub(crate) ports: Rows<'a, Port<'a>>,
 }
 
 impl Kind for Pods {
@@ -96,12 +90,6 @@ impl<'a> Row<'a> for Container<'a> {
     }
 }
 
-impl<'a> Row<'a> for ContainerPort<'a> {
-    fn read(from: &mut Reader<'a>) -> Self {
-        Self { name: from.text(), number: from.text(), protocol: from.text() }
-    }
-}
-
 impl Layout for Pods {
     type Raw<'a> = RawPod<'a>;
 
@@ -110,7 +98,7 @@ impl Layout for Pods {
         let ready = status.conditions.0.iter().find(|condition| condition.kind.as_str() == "Ready");
         to.text(spec.node_name.as_str());
         to.text(status.pod_ip.as_str());
-        to.text(&ready.map_or_else(|| "unknown".to_owned(), |condition| lower_case(condition.status.as_str())));
+        to.text(&ready.map_or_else(|| "unknown".to_owned(), |condition| lowercase(condition.status.as_str())));
         to.text(status.phase.as_str());
         to.text(status.host_ip.as_str());
         to.text(raw.metadata.uid.as_str());

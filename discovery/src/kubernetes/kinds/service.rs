@@ -2,7 +2,8 @@ use serde::Deserialize;
 
 use super::json::{self, Array, Layout, Text};
 use super::meta::{Meta, RawMeta};
-use super::record::{Reader, Record, Row, Rows, Writer};
+use super::port::{Port, RawPort, write_ports};
+use super::record::{Record, Rows, Writer};
 use crate::kubernetes::object::Kind;
 use crate::kubernetes::resource::Resource;
 
@@ -26,14 +27,7 @@ pub(crate) struct ServiceView<'a> {
     pub(crate) external_name: &'a str,
     /// All there are, with commas between.
     pub(crate) load_balancer_ips: &'a str,
-    pub(crate) ports: Rows<'a, ServicePort<'a>>,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ServicePort<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) number: &'a str,
-    pub(crate) protocol: &'a str,
+    pub(crate) ports: Rows<'a, Port<'a>>,
 }
 
 impl Kind for Services {
@@ -65,12 +59,6 @@ impl Service {
     }
 }
 
-impl<'a> Row<'a> for ServicePort<'a> {
-    fn read(from: &mut Reader<'a>) -> Self {
-        Self { name: from.text(), number: from.text(), protocol: from.text() }
-    }
-}
-
 impl Layout for Services {
     type Raw<'a> = RawService<'a>;
 
@@ -83,11 +71,7 @@ impl Layout for Services {
         to.text(spec.cluster_ip.as_str());
         to.text(spec.external_name.as_str());
         to.text(&load_balancer_ips(raw));
-        to.list(&spec.ports.0, |to, port| {
-            to.text(port.name.as_str());
-            to.text(&port.port.unwrap_or(0).to_string());
-            to.text(port.protocol.as_str());
-        });
+        write_ports(&spec.ports, |number| number.to_string(), to);
     }
 }
 
@@ -126,16 +110,6 @@ struct RawSpec<'a> {
     ip_families: Array<Text<'a>>,
     #[serde(borrow)]
     ports: Array<RawPort<'a>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct RawPort<'a> {
-    #[serde(borrow)]
-    name: Text<'a>,
-    port: Option<i32>,
-    #[serde(borrow)]
-    protocol: Text<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use ta_model::group::TargetGroup;
 
 use super::{Drawing, ENDPOINTS, LookUp, Role};
-use crate::kubernetes::kinds::{EndpointAddress, EndpointPort, Endpoints, Pod, Reference};
+use crate::kubernetes::kinds::{EndpointAddress, Endpoints, Pod, Port, Reference};
 
 impl Role for Endpoints {
     const SOURCE: &'static str = "endpoints/";
@@ -32,13 +32,7 @@ impl Role for Endpoints {
 }
 
 impl Drawing<'_> {
-    fn endpoint<'a>(
-        &mut self,
-        address: &EndpointAddress<'a>,
-        port: &EndpointPort<'a>,
-        ready: bool,
-        pods: &mut SeenPods<'a>,
-    ) {
+    fn endpoint<'a>(&mut self, address: &EndpointAddress<'a>, port: &Port<'a>, ready: bool, pods: &mut SeenPods<'a>) {
         self.target(address.ip, Some(port.number));
         self.label("endpoint_port_name", port.name);
         self.label("endpoint_port_protocol", port.protocol);

@@ -1,7 +1,7 @@
 use ta_model::group::TargetGroup;
 
 use super::{Drawing, POD, Role};
-use crate::kubernetes::kinds::{Container, ContainerPort, Pod, PodView};
+use crate::kubernetes::kinds::{Container, Pod, PodView, Port};
 
 impl Role for Pod {
     const SOURCE: &'static str = "pod/";
@@ -77,7 +77,7 @@ impl Drawing<'_> {
         self.flag("pod_container_init", Some(is_init));
     }
 
-    pub(super) fn container_port(&mut self, port: &ContainerPort<'_>, protocol: &str) {
+    pub(super) fn container_port(&mut self, port: &Port<'_>, protocol: &str) {
         self.label("pod_container_port_name", port.name);
         self.label("pod_container_port_number", port.number);
         self.label("pod_container_port_protocol", protocol);
