@@ -130,12 +130,12 @@ impl Compiler {
     fn label_map(&mut self, rule: &Rule) -> Option<()> {
         let sources: Vec<SlotId> =
             self.possible().filter(|slot| rule.regex().is_match(&self.names[*slot as usize])).collect();
-        let mut copies: Vec<(SlotId, SlotId)> = Vec::with_capacity(sources.len());
+        let (mut copies, mut onto_itself) = (Vec::with_capacity(sources.len()), Vec::new());
         for from in &sources {
             let name = rule.regex().replace_all(&self.names[*from as usize], rule.replacement());
-            let to = self.slot(&name);
-            if to != *from {
-                copies.push((*from, to));
+            match self.slot(&name) {
+                to if to == *from => onto_itself.push(to),
+                to => copies.push((*from, to)),
             }
         }
         let chained = copies.iter().any(|(_, to)| sources.contains(to));
@@ -151,6 +151,10 @@ impl Compiler {
         for (from, to) in copies {
             self.written[to as usize] = true;
             self.ops.push(Op::Copy { from, to });
+        }
+        // its value stays, but it is written as any other, and so iterates later from now on
+        for slot in onto_itself {
+            self.written[slot as usize] = true;
         }
         Some(())
     }

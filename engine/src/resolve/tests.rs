@@ -99,6 +99,25 @@ fn rules_whose_names_depend_on_values_are_applied_one_by_one() {
     }
 }
 
+#[test]
+fn a_label_mapped_onto_itself_iterates_later() {
+    let onto_itself = mk_rule(Action::LabelMap, &[], Some("(a)|(b)"), "", "$1");
+    let onto_one = mk_rule(Action::LabelMap, &[], Some("(a)|(b)"), "", "c");
+    let winner = mk_rule(Action::Keep, &["c"], Some("1"), "", "$1");
+    let job = mk_job(vec![onto_itself, onto_one, winner]);
+    let mut builder = GroupBuilder::new();
+    builder.begin();
+    builder.begin_target();
+    builder.target_label("a", "1");
+    builder.target_label("b", "2");
+    let group = builder.finish();
+    // the first rule sets `a` again, so it is the last to be mapped onto `c`
+    assert_eq!(resolve_all(&job, &group, false).unwrap().len(), 1);
+    if let Some(compiled) = resolve_all(&job, &group, true) {
+        assert_eq!(Some(compiled), resolve_all(&job, &group, false));
+    }
+}
+
 fn name() -> impl Strategy<Value = String> {
     prop_oneof![
         4 => "[abc]",
