@@ -19,7 +19,7 @@ pub(crate) struct JobSnapshot {
     /// By ordinal.
     pub(crate) owners: Box<[Owner]>,
     /// Ordinals of assigned targets, by collector, then by ordinal.
-    order: Box<[u32]>,
+    order: Arc<[u32]>,
     /// The collectors that have any, ascending, and where their part of `order` ends.
     shares: Box<[(u32, u32)]>,
     unassigned: [u32; Unassigned::ALL.len()],
@@ -67,6 +67,23 @@ impl JobSnapshot {
             shares,
             unassigned,
             bodies: OnceLock::new(),
+        }
+    }
+
+    /// The same targets with the same collectors, which have other ordinals now but stand in the same order.
+    pub(crate) fn renumbered(&self, job: Arc<Job>, synced: bool, owners: Vec<Owner>) -> Self {
+        // the first of each share tells who has it
+        let first = |share: usize| owners[self.members(share)[0] as usize].ordinal().unwrap_or_default() as u32;
+        let shares = self.shares.iter().enumerate().map(|(share, (_, end))| (first(share), *end)).collect();
+        Self {
+            job,
+            synced,
+            layout: self.layout.clone(),
+            order: self.order.clone(),
+            shares,
+            owners: owners.into(),
+            unassigned: self.unassigned,
+            bodies: self.bodies.clone(),
         }
     }
 

@@ -9,12 +9,13 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::iter::Peekable;
+use std::hash::BuildHasher as _;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use dashmap::DashMap;
 use foldhash::fast::RandomState;
-use ta_model::group::{GroupChange, TargetGroup};
+use ta_model::group::{GroupChange, GroupKey, TargetGroup};
+use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 /// The target store. Clones share it.
 #[derive(Clone, Default)]
@@ -25,7 +26,6 @@ pub struct TargetStore {
 /// Called after every change.
 type Wake = Box<dyn Fn() + Send + Sync>;
 
-#[derive(Default)]
 struct Inner {
     /// By name. A job's shard is locked for as long as changes of it follow each other.
     jobs: DashMap<Arc<str>, JobGroups, RandomState>,
@@ -35,7 +35,17 @@ struct Inner {
     /// Shared by writers for the length of a batch, exclusive for a take.
     gate: RwLock<()>,
     wake: OnceLock<Wake>,
+    /// Random.
+    name_key: u64,
 }
+
+/// Changes looked at together: enough for the processor to wait for all of their memory at once, few enough to stay in
+/// its first cache.
+const BATCH: usize = 64;
+
+/// A group's name within its job, hashed under a key that only this process knows: two names of one hash are a coincidence
+/// of 2⁻¹²⁸, and cannot be made on purpose. It spares a look at the text of every name.
+type NameHash = u128;
 
 /// A group's name within its job: provider, source.
 pub(crate) type GroupName = (u64, Arc<str>);
@@ -47,7 +57,7 @@ pub(crate) type ChangedGroups = HashMap<GroupName, Option<Arc<TargetGroup>>, Ran
 struct JobGroups {
     /// The content hash of every group. Two contents of one hash are a coincidence of 2⁻⁶⁴ at each change; made on
     /// purpose they hide a change of the group they were made for, and of no other.
-    known: HashMap<GroupName, u64, RandomState>,
+    known: HashMap<NameHash, u64, RandomState>,
     /// Since the last take.
     changed: ChangedGroups,
 }
@@ -106,16 +116,41 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+impl Default for Inner {
+    fn default() -> Self {
+        Self {
+            jobs: DashMap::default(),
+            dirty: Mutex::default(),
+            synced: Mutex::default(),
+            gate: RwLock::default(),
+            wake: OnceLock::new(),
+            name_key: RandomState::default().hash_one(()),
+        }
+    }
+}
+
 impl Inner {
-    /// Applies the changes at the front that are about `job`. True if any changed anything.
-    fn apply(&self, job: &Arc<str>, changes: &mut Peekable<impl Iterator<Item = GroupChange>>) -> bool {
+    /// Applies a batch. True if any of its changes changed anything.
+    fn apply(&self, batch: &[GroupChange]) -> bool {
+        // All texts are read before anything is locked or counted: locked instructions wait for every read before them,
+        // and would let the processor fetch one group at a time.
+        let facts: Vec<Fact> = batch.iter().map(|change| Fact::of(change, self.name_key)).collect();
+        let mut facts = facts.as_slice();
+        let mut any = false;
+        for changes in batch.chunk_by(|one, next| one.key().job == next.key().job) {
+            let (these, rest) = facts.split_at(changes.len());
+            facts = rest;
+            any |= self.apply_to_job(&changes[0].key().job, changes, these);
+        }
+        any
+    }
+
+    fn apply_to_job(&self, job: &Arc<str>, changes: &[GroupChange], facts: &[Fact]) -> bool {
         let mut groups = self.jobs.entry(job.clone()).or_default();
         let was_clean = groups.changed.is_empty();
         let mut any = false;
-        // nearly always the very same text, so that it need not be compared
-        let same = |other: &Arc<str>| Arc::ptr_eq(other, job) || other == job;
-        while let Some(change) = changes.next_if(|change| same(&change.key().job)) {
-            any |= groups.apply(change);
+        for (change, fact) in changes.iter().zip(facts) {
+            any |= groups.apply(change, *fact);
         }
         let is_nothing = groups.known.is_empty() && groups.changed.is_empty();
         drop(groups); // nothing else is locked under a shard
@@ -141,22 +176,40 @@ impl Inner {
     }
 }
 
-impl JobGroups {
-    fn apply(&mut self, change: GroupChange) -> bool {
-        let (key, group) = match change {
-            GroupChange::Replace(key, group) => (key, (!group.is_empty()).then_some(group)),
-            GroupChange::Remove(key) => (key, None),
+/// What a change comes to.
+#[derive(Clone, Copy)]
+struct Fact {
+    name: NameHash,
+    /// Nothing if the group is gone, or empty.
+    content: Option<u64>,
+}
+
+impl Fact {
+    fn of(change: &GroupChange, name_key: u64) -> Self {
+        let content = match change {
+            GroupChange::Replace(_, group) => (!group.is_empty()).then(|| group.content_hash()),
+            GroupChange::Remove(_) => None,
         };
-        let name = (key.provider, key.source);
-        let hash = group.as_ref().map(|group| group.content_hash());
-        if self.known.get(&name).copied() == hash {
+        let GroupKey { provider, source, .. } = change.key();
+        Self { name: xxh3_128_with_seed(source.as_bytes(), name_key ^ provider), content }
+    }
+}
+
+impl JobGroups {
+    fn apply(&mut self, change: &GroupChange, fact: Fact) -> bool {
+        if self.known.get(&fact.name).copied() == fact.content {
             return false;
         }
-        match hash {
-            Some(hash) => self.known.insert(name.clone(), hash),
-            None => self.known.remove(&name),
+        match fact.content {
+            Some(content) => self.known.insert(fact.name, content),
+            None => self.known.remove(&fact.name),
         };
-        self.changed.insert(name, group);
+        let group = match change {
+            GroupChange::Replace(_, group) => fact.content.map(|_| group.clone()),
+            GroupChange::Remove(_) => None,
+        };
+        let key = change.key();
+        self.changed.insert((key.provider, key.source.clone()), group);
         true
     }
 }
@@ -175,9 +228,15 @@ impl StoreWriter {
         {
             let inner = &*self.inner;
             let _open = inner.gate.read().unwrap_or_else(PoisonError::into_inner);
-            let mut changes = changes.into_iter().peekable();
-            while let Some(job) = changes.peek().map(|change| change.key().job.clone()) {
-                any |= inner.apply(&job, &mut changes);
+            let mut changes = changes.into_iter();
+            let mut batch = Vec::new();
+            loop {
+                batch.extend(changes.by_ref().take(BATCH));
+                if batch.is_empty() {
+                    break;
+                }
+                any |= inner.apply(&batch);
+                batch.clear();
             }
         }
         if any {

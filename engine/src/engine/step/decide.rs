@@ -216,11 +216,24 @@ impl<'a> Decision<'a> {
         let Work { index, job, synced, layout, old, previous, mut counts } = work;
         let moved = |(previous, owner): &(&Owner, &Owner)| previous.ordinal().is_some() && previous != owner;
         counts.moved += previous.iter().zip(&owners).filter(moved).count();
-        let new = JobSnapshot::new(job.clone(), synced, layout, owners, self.collectors.len(), sorter);
-        if let Some(old) = old {
-            new.inherit_bodies(&old, |ordinal| self.collectors.ordinal(&self.last.collectors[ordinal].name));
-        }
+        let new = match old {
+            // one collector of a thousand takes targets from few jobs, and sorting them is half of the work
+            Some(old) if self.stays(&old, &layout, &owners) => old.renumbered(job.clone(), synced, owners),
+            old => {
+                let new = JobSnapshot::new(job.clone(), synced, layout, owners, self.collectors.len(), sorter);
+                if let Some(old) = old {
+                    new.inherit_bodies(&old, |ordinal| self.collectors.ordinal(&self.last.collectors[ordinal].name));
+                }
+                new
+            }
+        };
         ((index, Arc::new(new)), counts)
+    }
+
+    /// Whether every target stays where it was. Collectors are sorted by name, so new ordinals keep their order.
+    fn stays(&self, old: &JobSnapshot, layout: &Arc<Layout>, owners: &[Owner]) -> bool {
+        let renumbered = |owner: &Owner| owner.ordinal().map_or(*owner, |ordinal| self.remap[ordinal]);
+        Arc::ptr_eq(&old.layout, layout) && old.owners.iter().zip(owners).all(|(old, new)| renumbered(old) == *new)
     }
 }
 
