@@ -114,16 +114,17 @@ fn main() {
     let budget = args.body_budget << 20;
     let mut loaded = Loaded::with_budget(table, args.strategy, collectors(args.collectors), args.threads, budget);
     let before = resident();
-    ingest(&workload, &loaded, &mut report);
+    let ingested = ingest(&workload, &loaded, &mut report);
     let fed = resident().saturating_sub(before);
-    steps(&workload, &mut loaded, &mut report);
+    steps(&workload, &mut loaded, ingested, &mut report);
     bytes(&mut loaded, before, fed, &mut report);
     bodies(&loaded, &mut report);
     report.finish(&args);
 }
 
 /// Generates, merges and compacts group by group, so that only what the store keeps stays in memory.
-fn ingest(workload: &Workload, loaded: &Loaded, report: &mut Report) {
+/// Returns what compacting and storing took.
+fn ingest(workload: &Workload, loaded: &Loaded, report: &mut Report) -> Duration {
     let (mut merge, mut compact, mut store) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
     let mut builder = GroupBuilder::new();
     let writer = loaded.store.writer();
@@ -146,6 +147,7 @@ fn ingest(workload: &Workload, loaded: &Loaded, report: &mut Report) {
     report.value("compact / merge", compact.as_secs_f64() / merge.as_secs_f64(), "");
     report.time("compact groups", compact, &format!("{:.2} of the merge", compact.as_secs_f64() / merge.as_secs_f64()));
     report.time("store groups", store, "");
+    compact + store
 }
 
 fn step(loaded: &mut Loaded, what: &str, report: &mut Report) -> Duration {
@@ -167,7 +169,7 @@ fn step(loaded: &mut Loaded, what: &str, report: &mut Report) -> Duration {
     taken
 }
 
-fn steps(workload: &Workload, loaded: &mut Loaded, report: &mut Report) {
+fn steps(workload: &Workload, loaded: &mut Loaded, ingested: Duration, report: &mut Report) {
     let full = step(loaded, "step: everything new", report);
     let (_, again) = timed(|| loaded.feed(workload));
     report.time("feed of the same groups (generating included)", again, "");
@@ -176,25 +178,34 @@ fn steps(workload: &Workload, loaded: &mut Loaded, report: &mut Report) {
 
     let plans: Vec<_> = workload.plans().collect();
     let mut builder = GroupBuilder::new();
+    // as a provider does: build the groups that changed, hand them over
     let mut churn = |loaded: &mut Loaded, picked: &mut dyn Iterator<Item = usize>, all: bool| {
         let writer = loaded.store.writer();
+        let mut taken = Duration::ZERO;
         for at in picked {
             let mut plan = plans[at].clone();
             let count = plan.slots.len();
             for slot in plan.slots.iter_mut().take(if all { count } else { 1 }) {
                 slot.serial += 1;
             }
-            writer.apply([workload.change(&mut builder, &plan)]);
+            let group = workload.render(&plan);
+            taken += timed(|| black_box(build(&mut builder, &group))).1;
+            let change = workload.change(&mut builder, &plan);
+            taken += timed(|| writer.apply([change])).1;
         }
+        taken
     };
+    let rebuild = ingested + full;
+    let percent = |part: Duration, whole: Duration| part.as_secs_f64() / whole.as_secs_f64() * 1e2;
     let one_pct = (plans.len() / 100).max(1);
-    churn(loaded, &mut (0..one_pct), true);
+    let fed = churn(loaded, &mut (0..one_pct), true);
     let clustered = step(loaded, "step: 1 % of targets changed, clustered", report);
-    let percent = |part: Duration| part.as_secs_f64() / full.as_secs_f64() * 1e2;
-    report.value("1 % clustered / full step", percent(clustered), "%");
-    churn(loaded, &mut (0..plans.len()).step_by(10), false);
+    report.value("1 % clustered / full step", percent(clustered, full), "%");
+    report.value("1 % clustered / full rebuild, both with ingest", percent(fed + clustered, rebuild), "%");
+    let fed = churn(loaded, &mut (0..plans.len()).step_by(10), false);
     let spread = step(loaded, "step: 1 target in every 10th group changed", report);
-    report.value("1 target in every 10th group / full step", percent(spread), "%");
+    report.value("1 target in every 10th group / full step", percent(spread, full), "%");
+    report.value("1 target in every 10th group / full rebuild, both with ingest", percent(fed + spread, rebuild), "%");
 
     let count = loaded.input.collectors.len();
     let mut taken: Vec<Duration> = (0..201)
@@ -209,28 +220,32 @@ fn steps(workload: &Workload, loaded: &mut Loaded, report: &mut Report) {
     step(loaded, "step: one collector less", report);
 }
 
-/// Groups that are there, sent again: built anew as after a file was written again, taken in by the store, and a step.
-/// Freeing what was built for nothing belongs to the building, and is timed apart. Medians, as each round is short.
+/// Groups that are there, sent again job by job: right after they were built anew, which sweeps the caches, and once more.
+/// With the step over all of them. Freeing what was built for nothing belongs to the building, and is timed apart.
 fn unchanged(workload: &Workload, loaded: &mut Loaded, report: &mut Report) {
     const GROUPS: usize = 10_000;
-    const ROUNDS: usize = 5;
+    const ROUNDS: usize = 7;
     let mut builder = GroupBuilder::new();
     let writer = loaded.store.writer();
-    let (mut all_taken, mut all_freed) = (Vec::new(), Vec::new());
+    let plans: Vec<_> = workload.plans().take(GROUPS).collect();
+    let mut rows = ["re-sent unchanged, built anew", "re-sent unchanged", "freeing what was built again for nothing"]
+        .map(|what| (what, Vec::new()));
     for _ in 0..ROUNDS {
-        let changes = workload.plans().take(GROUPS).map(|plan| workload.change(&mut builder, &plan));
-        let (changes, built): (Vec<_>, Vec<_>) = changes.map(|change| (change.clone(), change)).unzip();
-        let groups = built.len() as f64;
-        let (_, taken) = timed(|| {
-            writer.apply(changes);
-            loaded.engine.step(&loaded.input)
-        });
-        let (_, freed) = timed(|| drop(built));
-        all_taken.push(taken.as_nanos() as f64 / groups);
-        all_freed.push(freed.as_nanos() as f64 / groups);
+        let mut taken = [Duration::ZERO; 3];
+        for job in plans.chunk_by(|one, next| one.job == next.job) {
+            let built: Vec<_> = job.iter().map(|plan| workload.change(&mut builder, plan)).collect();
+            for taken in &mut taken[..2] {
+                let changes = built.clone();
+                *taken += timed(|| writer.apply(changes)).1;
+            }
+            taken[2] += timed(|| drop(built)).1;
+        }
+        let step = timed(|| loaded.engine.step(&loaded.input)).1;
+        for ((_, times), taken) in rows.iter_mut().zip([taken[0] + step, taken[1] + step, taken[2]]) {
+            times.push(taken.as_nanos() as f64 / plans.len() as f64);
+        }
     }
-    for (what, mut times) in [("re-sent unchanged", all_taken), ("freeing what was built again for nothing", all_freed)]
-    {
+    for (what, mut times) in rows {
         times.sort_unstable_by(f64::total_cmp);
         report.value(what, times[ROUNDS / 2], "ns/group");
     }

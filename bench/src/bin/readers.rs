@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use rustix::time::{ClockId, clock_gettime};
 use ta_bench::{Loaded, Workload, collectors};
 use ta_engine::{Snapshot, StrategyKind};
 use ta_loadgen::synth::GroupPlan;
@@ -40,13 +41,36 @@ struct Args {
 const PACE: Duration = Duration::from_micros(200);
 
 /// Sorted times of one measurement.
-struct Times(Vec<Duration>);
+struct Times {
+    wall: Vec<Duration>,
+    /// Time the reader had a core. It differs where the machine took it away.
+    on_core: Vec<Duration>,
+}
 
 impl Times {
-    fn at(&self, quantile: f64) -> f64 {
-        let last = self.0.len() - 1;
-        self.0[(last as f64 * quantile) as usize].as_nanos() as f64 / 1e3
+    fn new(mut wall: Vec<Duration>, mut on_core: Vec<Duration>) -> Self {
+        wall.sort_unstable();
+        on_core.sort_unstable();
+        Self { wall, on_core }
     }
+
+    fn at(&self, quantile: f64) -> f64 {
+        micros(self.wall[((self.wall.len() - 1) as f64 * quantile) as usize])
+    }
+
+    fn longest_on_core(&self) -> f64 {
+        micros(self.on_core.last().copied().unwrap_or_default())
+    }
+}
+
+fn micros(time: Duration) -> f64 {
+    time.as_nanos() as f64 / 1e3
+}
+
+/// Time this thread has had a core.
+fn on_core() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
 }
 
 fn main() {
@@ -74,11 +98,14 @@ fn main() {
 /// Calls the two in turns at a steady pace and notes how long each call took.
 fn pace(length: Duration, work: [&dyn Fn(usize); 2]) -> [Times; 2] {
     let begun = Instant::now();
-    let mut times = [(); 2].map(|()| Vec::with_capacity((length.as_micros() / PACE.as_micros()) as usize));
+    let room = (length.as_micros() / PACE.as_micros()) as usize;
+    let mut times = [(); 2].map(|()| (Vec::with_capacity(room), Vec::with_capacity(room)));
     for round in 0.. {
+        let had = on_core();
         let start = Instant::now();
         work[round % 2](round / 2);
-        times[round % 2].push(start.elapsed());
+        times[round % 2].0.push(start.elapsed());
+        times[round % 2].1.push(on_core() - had);
         if begun.elapsed() >= length && round % 2 == 1 {
             break;
         }
@@ -87,10 +114,7 @@ fn pace(length: Duration, work: [&dyn Fn(usize); 2]) -> [Times; 2] {
             std::hint::spin_loop();
         }
     }
-    times.map(|mut times| {
-        times.sort_unstable();
-        Times(times)
-    })
+    times.map(|(wall, on_core)| Times::new(wall, on_core))
 }
 
 fn look_up(snapshot: &Snapshot, round: usize) {
@@ -131,8 +155,9 @@ fn report(rows: &[(&str, Times, usize)], json: bool) -> String {
             .iter()
             .map(|(what, times, steps)| {
                 serde_json::json!({
-                    "what": what, "count": times.0.len(), "steps": steps, "p50_us": times.at(0.5),
+                    "what": what, "count": times.wall.len(), "steps": steps, "p50_us": times.at(0.5),
                     "p99_us": times.at(0.99), "p999_us": times.at(0.999), "max_us": times.at(1.0),
+                    "max_cpu_us": times.longest_on_core(),
                 })
             })
             .collect();
@@ -140,16 +165,17 @@ fn report(rows: &[(&str, Times, usize)], json: bool) -> String {
     }
     let row = |(what, times, steps): &(&str, Times, usize)| {
         format!(
-            "{what:<31}{:>9}{steps:>8}{:>12.2}{:>12.2}{:>12.2}{:>12.2}\n",
-            times.0.len(),
+            "{what:<31}{:>9}{steps:>8}{:>12.2}{:>12.2}{:>12.2}{:>12.2}{:>16.2}\n",
+            times.wall.len(),
             times.at(0.5),
             times.at(0.99),
             times.at(0.999),
-            times.at(1.0)
+            times.at(1.0),
+            times.longest_on_core()
         )
     };
-    let head = ["count", "steps", "p50 us", "p99 us", "p99.9 us", "max us"];
-    let head =
-        format!("{:<31}{:>9}{:>8}{:>12}{:>12}{:>12}{:>12}\n", "", head[0], head[1], head[2], head[3], head[4], head[5]);
+    let head = ["count", "steps", "p50 us", "p99 us", "p99.9 us", "max us", "max us on core"];
+    let [count, steps, p50, p99, p999, max, on_core] = head;
+    let head = format!("{:<31}{count:>9}{steps:>8}{p50:>12}{p99:>12}{p999:>12}{max:>12}{on_core:>16}\n", "");
     head + &rows.iter().map(row).collect::<String>()
 }

@@ -94,12 +94,6 @@ fn goals(data: &Data) -> Vec<Goal> {
     let per_target = |case, what| data.footprint(case, what, "bytes_per_target");
     let engine = |case| Some(per_target(case, "groups")? + per_target(case, "tables: records, index, owners, shares")?);
     let relabel = step("filtered").zip(step("unfiltered")).map(|(with, without)| with - without);
-    // changed groups have to be compacted as well, in a rebuild all of them
-    let rebuilt = |what: &str, part: f64| {
-        let full = ingest(data, "filtered")?;
-        let changed = data.footprint("filtered", what, "ns_per_target")?;
-        Some((changed + part * (full - step("filtered")?)) / full * 100.0)
-    };
     let filtered = |what: &str| data.footprint("filtered", what, "value");
     let ours = |case, targets| Data::request(&data.requests, case, targets);
     let nginx = |case, targets| ratio(ours(case, targets), Data::request(&data.nginx, case, targets));
@@ -119,14 +113,20 @@ fn goals(data: &Data) -> Vec<Goal> {
         at_most("G2", "full ingest without relabelling / sorted merge of references", 2.5, "×", ratio(ingest(data, "unfiltered"), merge))
             .note("compacting the group is most of it: strings are read once, compared with the group's first target, and copied"),
         at_most("G3", "relabelling (rules of a ServiceMonitor) adds per target", 300.0, "ns", relabel).note("not profiled yet; by count it is the difference of step/full_servicemonitor and step/full_unfiltered in baseline/instructions.tsv"),
-        at_most("G4", "groups sent again unchanged", 50.0, "ns/group", filtered("re-sent unchanged"))
-            .note("the key and the hash of a group that was just built, and the key it is compared with, come from memory one after the other"),
-        at_most("G5", "1 % of targets changed, clustered / full rebuild", 2.0, "%", rebuilt("step: 1 % of targets changed, clustered", 0.01))
+        at_most("G4", "groups sent again unchanged", 50.0, "ns/group", filtered("re-sent unchanged")),
+        at_most("G4", "the same, 1M targets in 2,000 jobs", 50.0, "ns/group", scale("re-sent unchanged", "value"))
+            .note("2 ns a target of it are the step over all 2,000 jobs, of which a tenth was sent again"),
+        Goal { indication: true, ..at_most("G4", "the same, while building them has swept the caches", 50.0, "ns/group", filtered("re-sent unchanged, built anew")) },
+        at_most("G5", "1 % of targets changed, clustered / full rebuild", 2.0, "%", filtered("1 % clustered / full rebuild, both with ingest"))
             .note("the jobs of the changed groups are laid out anew as a whole"),
-        at_most("G5", "1 % changed, one in every 10th group / full rebuild", 13.0, "%", rebuilt("step: 1 target in every 10th group changed", 0.1))
+        at_most("G5", "the same at 1M targets", 2.0, "%", scale("1 % clustered / full rebuild, both with ingest", "value"))
+            .note("the jobs of the changed groups are laid out anew as a whole"),
+        at_most("G5", "1 % changed, one in every 10th group / full rebuild", 13.0, "%", filtered("1 target in every 10th group / full rebuild, both with ingest"))
             .note("every job is changed, so every job is laid out anew"),
+        at_most("G5", "the same at 1M targets", 13.0, "%", scale("1 target in every 10th group / full rebuild, both with ingest", "value"))
+            .note("every job is changed, so every job is laid out anew; a third of the step is reading the changed groups, which no longer fit the caches"),
         at_most("G6", "collector ±1 at 1M targets, one core", 15.0, "ms", scale(plus_one, "ms"))
-            .note("every target is located and every share sorted again; at 100,000 targets it is within the goal per target (table below), so that caches probably are part of it; not profiled"),
+            .note("every target is located again, and the shares of jobs that lose or gain one are sorted again"),
         at_most("G6", "the same per target", 10.0, "ns", scale(plus_one, "ns_per_target"))
             .note("as above"),
         at_most("G7", "least-weighted fill, 100 collectors", 60.0, "ns/target", data.median("strategies/least-weighted_fill/100").map(|ns| ns / 1e5)),
@@ -153,8 +153,9 @@ fn goals(data: &Data) -> Vec<Goal> {
         at_most("G11", "resident at 1M targets with 256 MB of bodies", 1.0, "GB", rss)
             .note("the store's map, its keys and what the memory allocator does not give back come on top of groups, tables and bodies"),
         at_most("G12", "look-up while the engine steps, 99 %", 100.0, "µs", reader("look-up, engine stepping", "p99_us")),
-        at_most("G12", "… the longest", 100.0, "µs", reader("look-up, engine stepping", "max_us"))
-            .note("readers free nothing; where a held snapshot, read in turns with it, shows the same, the machine took the core away"),
+        at_most("G12", "… the longest, in time the reader had a core", 100.0, "µs", reader("look-up, engine stepping", "max_cpu_us"))
+            .note("a held snapshot, read in turns with it, tells what the machine itself adds"),
+        Goal { indication: true, ..at_most("G12", "… the longest on the wall clock, the machine taking the core away included", 100.0, "µs", reader("look-up, engine stepping", "max_us")) },
         Goal { at_least: true, ..at_most("G15", "full step, 1 thread / 2 threads", 1.8, "×", ratio(step("filtered"), step("filtered-2"))) }
             .note("taking groups from the store (about a tenth of the step) runs on one thread, the rest is not profiled; any other work on the machine counts against the second thread"),
         Goal { at_least: true, ..at_most("G15", "the same at 1M targets", 1.8, "×", ratio(step("million"), step("million-2"))) }

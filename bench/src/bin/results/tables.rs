@@ -92,13 +92,14 @@ fn requests(text: &mut String, data: &Data) {
 
 fn readers(text: &mut String, data: &Data) {
     text.push_str("## Readers: look-ups every 200 µs, in µs\n\n");
-    head(text, &["", "count", "steps meanwhile", "p50", "p99", "p99.9", "longest"]);
+    head(text, &["", "count", "steps meanwhile", "p50", "p99", "p99.9", "longest", "longest on core"]);
     for row in &data.readers {
         let what = row["what"].as_str().unwrap_or_default();
-        let [p50, p99, p999, max] = ["p50_us", "p99_us", "p999_us", "max_us"].map(|key| number(row[key].as_f64(), 2));
+        let [p50, p99, p999, max, on_core] =
+            ["p50_us", "p99_us", "p999_us", "max_us", "max_cpu_us"].map(|key| number(row[key].as_f64(), 2));
         let count = |key: &str| row[key].as_u64().unwrap_or(0);
         let (count, steps) = (count("count"), count("steps"));
-        writeln!(text, "| {what} | {count} | {steps} | {p50} | {p99} | {p999} | {max} |")
+        writeln!(text, "| {what} | {count} | {steps} | {p50} | {p99} | {p999} | {max} | {on_core} |")
             .expect("a String takes every write");
     }
     text.push('\n');
