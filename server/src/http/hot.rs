@@ -9,9 +9,10 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use hyper::http::request::Parts;
-use hyper::{HeaderMap, Response, StatusCode};
+use hyper::{Response, StatusCode};
 use prometheus::Histogram;
 
+use super::negotiate::Headers;
 use super::{Body, Inner, Secure, respond, scrape_configs, targets};
 use crate::metrics::Metrics;
 
@@ -21,8 +22,7 @@ pub(crate) struct Ask<'a> {
     /// Still escaped, as it came.
     pub(crate) path: &'a str,
     pub(crate) query: Option<&'a str>,
-    /// At least those that [`super::negotiate`] reads.
-    pub(crate) headers: &'a HeaderMap,
+    pub(crate) headers: Headers<'a>,
     /// Over TLS with a verified client.
     pub(crate) secure: bool,
 }
@@ -32,7 +32,7 @@ impl<'a> Ask<'a> {
         Self {
             path: request.uri.path(),
             query: request.uri.query(),
-            headers: &request.headers,
+            headers: (&request.headers).into(),
             secure: request.extensions.get::<Secure>().is_some(),
         }
     }

@@ -15,7 +15,7 @@ pub(crate) async fn answer(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response<Body> {
-    if negotiate::wants_html(&headers) {
+    if negotiate::wants_html((&headers).into()) {
         return apart(inner, query, pages::jobs).await;
     }
     if !inner.health.answers_data() {
@@ -23,7 +23,7 @@ pub(crate) async fn answer(
     }
     let snapshot = inner.snapshots.load();
     let body = inner.bodies.jobs.get(snapshot.number(), || SharedBody::new(snapshot.listing().clone()));
-    body.respond(&headers).await
+    body.respond((&headers).into()).await
 }
 
 /// The address of a job's targets.

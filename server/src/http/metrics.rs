@@ -16,7 +16,7 @@ pub(crate) async fn answer(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response<Body> {
-    respond::compressed(&headers, apart(inner, query, render).await)
+    respond::compressed((&headers).into(), apart(inner, query, render).await)
 }
 
 fn render(inner: &Inner, query: Query<'_>) -> Response<Body> {

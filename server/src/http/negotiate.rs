@@ -10,8 +10,36 @@ use hyper::header::{ACCEPT, ACCEPT_ENCODING, HeaderName, HeaderValue, IF_NONE_MA
 
 use super::body::Chunks;
 
-/// The headers of a request that answers to polls depend on.
-pub(crate) const HEADERS: [HeaderName; 3] = [ACCEPT, ACCEPT_ENCODING, IF_NONE_MATCH];
+/// The headers of a request, as whoever heard it left them: a map costs more to fill than a poll's are worth.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Headers<'a> {
+    Map(&'a HeaderMap),
+    Raw(&'a [httparse::Header<'a>]),
+}
+
+impl<'a> From<&'a HeaderMap> for Headers<'a> {
+    fn from(map: &'a HeaderMap) -> Self {
+        Self::Map(map)
+    }
+}
+
+impl<'a> Headers<'a> {
+    /// The values of a header, in order.
+    fn values(self, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
+        let (map, raw) = match self {
+            Self::Map(map) => (Some(map.get_all(name)), &[][..]),
+            Self::Raw(raw) => (None, raw),
+        };
+        let raw = raw.iter().filter(move |header| header.name.eq_ignore_ascii_case(name.as_str()));
+        map.into_iter().flatten().map(HeaderValue::as_bytes).chain(raw.map(|header| header.value))
+    }
+
+    /// Those that are text.
+    fn texts(self, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+        let is_text = |value: &&[u8]| value.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~'));
+        self.values(name).filter(is_text).filter_map(|value| std::str::from_utf8(value).ok())
+    }
+}
 
 /// How a body is encoded on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,15 +75,15 @@ impl Etag {
 }
 
 /// Whether `If-None-Match` names `tag`. Weak comparison, as RFC 9110 §13.1.2 asks.
-pub(crate) fn is_unchanged(headers: &HeaderMap, tag: &str) -> bool {
-    values(headers, &IF_NONE_MATCH).any(|text| {
+pub(crate) fn is_unchanged(headers: Headers<'_>, tag: &str) -> bool {
+    headers.texts(&IF_NONE_MATCH).any(|text| {
         text.split(',').map(str::trim).any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
     })
 }
 
 /// Whether a browser asks. Upstream's rule: the header *contains* `text/html`.
-pub(crate) fn wants_html(headers: &HeaderMap) -> bool {
-    headers.get(ACCEPT).is_some_and(|accept| contains(accept.as_bytes(), b"text/html"))
+pub(crate) fn wants_html(headers: Headers<'_>) -> bool {
+    headers.values(&ACCEPT).next().is_some_and(|accept| contains(accept, b"text/html"))
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {
@@ -63,12 +91,9 @@ fn contains(haystack: &[u8], needle: &[u8]) -> bool {
 }
 
 /// The encoding the client prefers. Nothing is compressed unless asked for by name or by `*`.
-pub(crate) fn encoding(headers: &HeaderMap) -> Encoding {
-    if !headers.contains_key(ACCEPT_ENCODING) {
-        return Encoding::Identity;
-    }
+pub(crate) fn encoding(headers: Headers<'_>) -> Encoding {
     let (mut gzip, mut any, mut identity) = (None, None, None);
-    for coding in values(headers, &ACCEPT_ENCODING).flat_map(|text| text.split(',')) {
+    for coding in headers.texts(&ACCEPT_ENCODING).flat_map(|text| text.split(',')) {
         let (name, quality) = quality(coding);
         match name.to_ascii_lowercase().as_str() {
             "gzip" | "x-gzip" => gzip = Some(quality),
@@ -87,10 +112,6 @@ fn quality(coding: &str) -> (&str, f32) {
     let name = parts.next().unwrap_or_default();
     let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
     (name, weight.map_or(1.0, |weight| weight.trim().parse().unwrap_or(0.0)))
-}
-
-fn values<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
-    headers.get_all(name).into_iter().filter_map(|value: &HeaderValue| value.to_str().ok())
 }
 
 /// Compresses a body that is served many times.
@@ -158,7 +179,32 @@ mod tests {
             (&[""], Encoding::Identity),
             (&[], Encoding::Identity),
         ] {
-            assert_eq!(encoding(&mk_headers(ACCEPT_ENCODING, accept)), expected, "{accept:?}");
+            assert_eq!(encoding((&mk_headers(ACCEPT_ENCODING, accept)).into()), expected, "{accept:?}");
+        }
+    }
+
+    #[test]
+    fn headers_read_alike_from_a_map_and_from_the_wire() {
+        let lines: [(&str, &[u8]); 6] = [
+            ("Accept", b"a"),
+            ("X-Other", b"y"),
+            ("if-none-match", b"1"),
+            ("ACCEPT", b"text/html"),
+            ("Accept-Encoding", b"gzip"),
+            ("accept-encoding", b"\xe9"),
+        ];
+        let raw = lines.map(|(name, value)| httparse::Header { name, value });
+        let map: HeaderMap = lines
+            .iter()
+            .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), HeaderValue::from_bytes(value).unwrap()))
+            .collect();
+        for headers in [Headers::Raw(&raw), Headers::Map(&map)] {
+            assert_eq!(headers.texts(&ACCEPT).collect::<Vec<_>>(), ["a", "text/html"]);
+            assert_eq!(headers.texts(&IF_NONE_MATCH).collect::<Vec<_>>(), ["1"]);
+            assert_eq!(headers.texts(&ACCEPT_ENCODING).collect::<Vec<_>>(), ["gzip"]);
+            assert_eq!(headers.values(&ACCEPT_ENCODING).count(), 2);
+            // the first alone decides, as upstream reads it
+            assert!(!wants_html(headers));
         }
     }
 
@@ -175,7 +221,7 @@ mod tests {
             ("0000000000000007", false),
             ("\"0000000000000007-gzip\"", false),
         ] {
-            assert_eq!(is_unchanged(&mk_headers(IF_NONE_MATCH, &[header]), &tag), expected, "{header}");
+            assert_eq!(is_unchanged((&mk_headers(IF_NONE_MATCH, &[header])).into(), &tag), expected, "{header}");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use hyper::header::{
-    CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, LOCATION, VARY,
+    CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION, VARY,
     X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Response, StatusCode};
@@ -11,7 +11,7 @@ use ta_model::json::{self, Escapes};
 
 use super::Inner;
 use super::body::Body;
-use super::negotiate::{self, Encoding, Etag};
+use super::negotiate::{self, Encoding, Etag, Headers};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain");
@@ -100,7 +100,7 @@ pub(crate) fn moved(path: &str, query: Option<&str>) -> Response<Body> {
 
 /// JSON whose tag is known before its bytes are: 304 if the client has it, else what `body` gives.
 pub(crate) fn tagged(
-    headers: &HeaderMap,
+    headers: Headers<'_>,
     etag: Etag,
     vary: &'static str,
     encoding: Encoding,
@@ -123,7 +123,7 @@ pub(crate) fn tagged(
 }
 
 /// Compresses a body that is made for one client, if it asks.
-pub(crate) fn compressed(headers: &HeaderMap, mut response: Response<Body>) -> Response<Body> {
+pub(crate) fn compressed(headers: Headers<'_>, mut response: Response<Body>) -> Response<Body> {
     insert_static(&mut response, VARY, "Accept-Encoding");
     if negotiate::encoding(headers) == Encoding::Identity {
         return response;

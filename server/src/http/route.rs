@@ -78,7 +78,7 @@ fn page(render: Render) -> MethodRouter<Arc<Inner>> {
 /// A page for browsers, JSON for others.
 fn page_or_json(page: Render, json: Render) -> MethodRouter<Arc<Inner>> {
     get(move |State(inner): State<Arc<Inner>>, RawQuery(query): RawQuery, headers: HeaderMap| {
-        apart(inner, query, if negotiate::wants_html(&headers) { page } else { json })
+        apart(inner, query, if negotiate::wants_html((&headers).into()) { page } else { json })
     })
 }
 

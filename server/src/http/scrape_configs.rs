@@ -35,7 +35,7 @@ pub(crate) async fn answer(
     secure: Option<Extension<Secure>>,
     headers: HeaderMap,
 ) -> Response<Body> {
-    if negotiate::wants_html(&headers) {
+    if negotiate::wants_html((&headers).into()) {
         return apart(inner, query, pages::scrape_configs).await;
     }
     if !inner.health.answers_data() {
@@ -43,7 +43,7 @@ pub(crate) async fn answer(
     }
     let bodies = bodies(&inner);
     tell_of_masks(&inner, &bodies, secure.is_some());
-    rendering(&inner, &bodies, secure.is_some()).respond(&headers).await
+    rendering(&inner, &bodies, secure.is_some()).respond((&headers).into()).await
 }
 
 fn bodies(inner: &Inner) -> Arc<TableBodies> {

@@ -4,13 +4,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::{HeaderMap, Response};
+use hyper::Response;
 use ta_model::job_table::JobTable;
 use tokio::sync::OnceCell;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::body::Body;
-use super::negotiate::{self, Encoding, Etag};
+use super::negotiate::{self, Encoding, Etag, Headers};
 use super::respond;
 use crate::throttle::Throttle;
 
@@ -29,7 +29,7 @@ impl SharedBody {
     }
 
     /// The answer in the encoding the client prefers.
-    pub(crate) async fn respond(&self, headers: &HeaderMap) -> Response<Body> {
+    pub(crate) async fn respond(&self, headers: Headers<'_>) -> Response<Body> {
         if negotiate::encoding(headers) == Encoding::Gzip {
             self.compress().await;
         }
@@ -37,7 +37,7 @@ impl SharedBody {
     }
 
     /// The same, unless it is still to be compressed. The HTML page lives at the same address, hence `Vary: Accept`.
-    pub(crate) fn respond_at_once(&self, headers: &HeaderMap) -> Option<Response<Body>> {
+    pub(crate) fn respond_at_once(&self, headers: Headers<'_>) -> Option<Response<Body>> {
         let encoding = negotiate::encoding(headers);
         let bytes = match encoding {
             Encoding::Identity => &self.plain,

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use hyper::{HeaderMap, Response, StatusCode};
+use hyper::{Response, StatusCode};
 use ta_engine::{Share, ShareBody, Snapshot};
 use ta_model::Collector;
 use ta_model::json::{self, Escapes};
@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::Xxh3Default;
 
 use super::body::Chunks;
 use super::escape::query_unescape;
-use super::negotiate::{self, Encoding, Etag};
+use super::negotiate::{self, Encoding, Etag, Headers};
 use super::scrape_configs::NOT_READY;
 use super::{Ask, Body, Inner, Query, jobs, query_escape, respond};
 
@@ -49,7 +49,7 @@ pub(crate) fn answer(inner: &Inner, job: &str, ask: &Ask<'_>) -> Response<Body> 
 }
 
 /// The share of one collector. An unknown job or collector has none.
-fn of_collector(inner: &Inner, snapshot: &Snapshot, job: &str, collector: &str, headers: &HeaderMap) -> Response<Body> {
+fn of_collector(inner: &Inner, snapshot: &Snapshot, job: &str, collector: &str, headers: Headers<'_>) -> Response<Body> {
     let ordinal = snapshot.collectors().ordinal(collector);
     if let Some(known) = ordinal.and_then(|ordinal| snapshot.collectors().get(ordinal)) {
         inner.polls.note(&known.name, snapshot.collectors(), SystemTime::now());
@@ -104,7 +104,7 @@ impl Array {
 }
 
 /// The job's targets under the name of every collector, for people. Streamed: it may be all there is.
-fn by_collector(snapshot: &Snapshot, job: &str, headers: &HeaderMap) -> Response<Body> {
+fn by_collector(snapshot: &Snapshot, job: &str, headers: Headers<'_>) -> Response<Body> {
     let members = members(snapshot, job);
     let mut tag = Xxh3Default::new();
     for member in &members {
