@@ -49,7 +49,7 @@ check-each: ## each crate alone, so that its manifest is honest
 doc: ## API documentation, broken links are errors
 	RUSTDOCFLAGS="-D rustdoc::broken_intra_doc_links" $(CARGO) doc --locked --workspace --no-deps --document-private-items
 
-bench: ## measure, and write bench/RESULTS.md (15 minutes)
+bench: ## measure, and write bench/RESULTS.md (20 minutes)
 	@scripts/need build
 	scripts/bench
 

@@ -35,8 +35,8 @@ impl Data {
         let json = |name: &str| serde_json::from_str::<Value>(&text(name)).unwrap_or_default();
         let rows = |name: &str| json(name).as_array().cloned().unwrap_or_default();
         let mut data = Self {
-            requests: rows("requests.json"),
-            nginx: rows("nginx.json"),
+            requests: of_rounds(&text("requests.jsonl"))?,
+            nginx: of_rounds(&text("nginx.jsonl"))?,
             readers: rows("readers.json"),
             idle: json("idle.json"),
             balance: text("balance.tsv").lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect(),
@@ -113,6 +113,18 @@ impl Data {
         lines.values_mut().for_each(|points| points.sort_by(|a, b| a.0.total_cmp(&b.0)));
         lines.into_iter().collect()
     }
+}
+
+/// Rows of several rounds, a line each, as one: the median of what each cost.
+fn of_rounds(text: &str) -> anyhow::Result<Vec<Value>> {
+    let rounds: Vec<Vec<Value>> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let mut rows = rounds.first().cloned().unwrap_or_default();
+    for (number, row) in rows.iter_mut().enumerate() {
+        let mut costs: Vec<f64> = rounds.iter().filter_map(|round| round.get(number)?["cpu_us"].as_f64()).collect();
+        costs.sort_by(f64::total_cmp);
+        row["cpu_us"] = costs.get(costs.len() / 2).copied().into();
+    }
+    Ok(rows)
 }
 
 /// Finds every `new/estimates.json` below `folder`.
