@@ -22,7 +22,9 @@ use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -96,15 +98,30 @@ async fn connection(mut stream: TcpStream, shared: Arc<Shared>, stop: Cancellati
     stream.set_nodelay(true).ok();
     let reset = CancellationToken::new();
     {
-        let service = service_fn(|request| answer(request, shared.clone(), reset.clone()));
-        let serving = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(&mut stream), service);
+        let serving = async {
+            match shared.settings.tls.clone() {
+                None => serve(&mut stream, &shared, &reset).await,
+                Some(config) => {
+                    let handshake = TlsAcceptor::from(config).accept(&mut stream).await;
+                    if let Ok(secured) = handshake {
+                        serve(secured, &shared, &reset).await;
+                    }
+                }
+            }
+        };
         tokio::select! {
-            _ = serving => return, // why a connection ended is the client's business
+            () = serving => return,
             () = reset.cancelled() => {}
             () = stop.cancelled() => {}
         }
     }
     stream.set_zero_linger().ok();
+}
+
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, shared: &Arc<Shared>, reset: &CancellationToken) {
+    let service = service_fn(|request| answer(request, shared.clone(), reset.clone()));
+    // why a connection ended is the client's business
+    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await.ok();
 }
 
 async fn answer(

@@ -90,9 +90,10 @@ impl SimulatedCluster {
         }
     }
 
-    /// `http://127.0.0.1:<port>`.
+    /// `http://127.0.0.1:<port>`, or `https://…`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = if self.shared.settings.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
     }
 
     /// Where it listens.
@@ -106,6 +107,7 @@ impl SimulatedCluster {
     }
 
     /// Writes `kubeconfig` into a directory, and beside it `token` if one is expected: replace that file to rotate it.
+    /// Authorities are not known here: with TLS it is good for programs that trust the certificate anyway.
     ///
     /// # Errors
     /// The directory cannot be written to.

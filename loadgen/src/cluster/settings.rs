@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::server::SimulatedCluster;
@@ -35,6 +36,7 @@ pub struct ClusterBuilder {
     pub(crate) port: u16,
     pub(crate) admin_port: u16,
     pub(crate) token: Option<String>,
+    pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
     pub(crate) watch_list: bool,
     pub(crate) pages_at_zero: bool,
     pub(crate) expiry: Expiry,
@@ -50,6 +52,7 @@ impl Default for ClusterBuilder {
             port: 0,
             admin_port: 0,
             token: None,
+            tls: None,
             watch_list: true,
             pages_at_zero: false,
             expiry: Expiry::default(),
@@ -77,6 +80,11 @@ impl ClusterBuilder {
     /// Accept this bearer token only. Default: no authentication.
     pub fn token(self, token: &str) -> Self {
         ClusterBuilder { token: Some(token.to_owned()), ..self }
+    }
+
+    /// Serve HTTPS, as a real server does. Default: plain HTTP. The admin pages are plain in any case.
+    pub fn tls(self, config: Arc<rustls::ServerConfig>) -> Self {
+        ClusterBuilder { tls: Some(config), ..self }
     }
 
     /// Whether `sendInitialEvents` is supported (default) or answered with 422, as by servers before it.
