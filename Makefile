@@ -76,7 +76,8 @@ static: ## the binary of the image, without an image
 image: ## the container image (needs docker with BuildKit, or podman)
 	docker build -t $(IMAGE) .
 
-image-shape: ## run the static binary as the image would: empty read-only root, any uid, PID 1
+image-shape: ## run the static binary as the image would: empty read-only root, any uid, PID 1; then the operator's scenarios on it
 	scripts/image-shape
+	TARGET_ALLOCATOR=$$(scripts/static) $(CARGO) test --locked -p ta-server --test operator
 
 .PHONY: help run test acceptance e2e lint fmt clippy firewall licences check-each doc bench bench-all bench-smoke bench-instructions footprint balance static image image-shape

@@ -58,6 +58,15 @@ impl Running {
         Self { child: child.unwrap_or_else(|error| panic!("{command:?}: {error}")), log }
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How it ended, if it did.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
@@ -83,10 +92,15 @@ impl Drop for Running {
     }
 }
 
-/// The allocator under test, on a configuration file: this build's, or the one that TARGET_ALLOCATOR names (the image's).
-pub(crate) fn allocator(folder: &Path, config: &Path) -> Running {
+/// The allocator under test: this build's, or the one that TARGET_ALLOCATOR names (the image's), from the repository's root.
+pub(crate) fn binary() -> PathBuf {
     let ours = || env!("CARGO_BIN_EXE_target-allocator").into();
-    let mut command = Command::new(std::env::var_os("TARGET_ALLOCATOR").unwrap_or_else(ours));
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(std::env::var_os("TARGET_ALLOCATOR").unwrap_or_else(ours))
+}
+
+/// The allocator under test, on a configuration file.
+pub(crate) fn allocator(folder: &Path, config: &Path) -> Running {
+    let mut command = Command::new(binary());
     Running::start(folder, "allocator", command.arg(arg("--config-file", config)).env_remove("OTELCOL_NAMESPACE"))
 }
 

@@ -1,8 +1,14 @@
 //! Certificates made for the test, and those of `testdata/tls`.
 
-use std::path::{Path, PathBuf};
+// each test program uses its part of this
+#![allow(dead_code)]
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, date_time_ymd,
+};
 
 /// Certificate and key as PEM.
 #[derive(Clone)]
@@ -48,6 +54,16 @@ impl Authority {
 
     pub(crate) fn client(&self) -> Pem {
         self.issue(|params| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth])
+    }
+
+    /// For a server of this name, valid since the beginning of `year`, with a key as cert-manager makes them: RSA in PKCS#1.
+    pub(crate) fn issue_for(&self, name: &str, year: i32) -> Pem {
+        let openssl = Command::new("openssl").args(["genrsa", "-traditional", "2048"]).output();
+        let key = String::from_utf8(openssl.expect("openssl is installed").stdout).unwrap();
+        let pair = KeyPair::from_pem_and_sign_algo(&key, &rcgen::PKCS_RSA_SHA256).unwrap();
+        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        params.not_before = date_time_ymd(year, 1, 1);
+        Pem { cert: params.signed_by(&pair, &self.issuer).unwrap().pem(), key }
     }
 
     /// For `localhost`, with `change`.
