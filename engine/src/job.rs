@@ -1,5 +1,7 @@
 //! One job in a snapshot: its targets, who has them, and the shares that follow.
 
+mod asked;
+
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
@@ -8,8 +10,9 @@ use ta_model::job_table::Job;
 
 use crate::layout::Layout;
 use crate::owner::{Owner, Unassigned};
+use asked::Asked;
 
-/// Immutable, but for bodies that are filled in once.
+/// Immutable, but for bodies that are filled in once, and for when shares were asked for.
 #[derive(Debug)]
 pub(crate) struct JobSnapshot {
     pub(crate) job: Arc<Job>,
@@ -25,6 +28,7 @@ pub(crate) struct JobSnapshot {
     unassigned: [u32; Unassigned::ALL.len()],
     /// Whole bodies by share, where the budget allows.
     bodies: OnceLock<Box<[OnceLock<Body>]>>,
+    asked: Asked,
 }
 
 /// A whole body that is kept.
@@ -67,6 +71,7 @@ impl JobSnapshot {
             shares,
             unassigned,
             bodies: OnceLock::new(),
+            asked: Asked::default(),
         }
     }
 
@@ -84,6 +89,7 @@ impl JobSnapshot {
             owners: owners.into(),
             unassigned: self.unassigned,
             bodies: self.bodies.clone(),
+            asked: self.asked.clone(),
         }
     }
 
@@ -98,6 +104,7 @@ impl JobSnapshot {
             shares: self.shares.clone(),
             unassigned: self.unassigned,
             bodies: self.bodies.clone(),
+            asked: self.asked.clone(),
         }
     }
 
@@ -170,9 +177,35 @@ impl JobSnapshot {
         }
     }
 
+    /// Somebody asks for a share, at this second since 1970.
+    pub(crate) fn note_asked(&self, share: usize, second: u32) {
+        self.asked.note(share, self.shares.len(), second);
+    }
+
+    /// The second since 1970 in which a share was last asked for.
+    pub(crate) fn last_asked(&self, share: usize) -> Option<u32> {
+        self.asked.last(share)
+    }
+
+    /// Takes over when shares were asked for. `same_collector` keeps the order of collectors.
+    pub(crate) fn inherit_asked(&mut self, old: &Self, same_collector: impl Fn(usize) -> Option<usize>) {
+        let is_same = |(now, then): ((usize, usize), (usize, usize))| same_collector(then.0) == Some(now.0);
+        if self.shares.len() == old.shares.len() && self.shares().zip(old.shares()).all(is_same) {
+            self.asked = old.asked.clone();
+            return;
+        }
+        let mut known = old.shares().filter_map(|(then, share)| Some((same_collector(then)?, share))).peekable();
+        let before = self.shares().map(|(now, _)| {
+            while known.next_if(|(then, _)| *then < now).is_some() {}
+            known.next_if(|(then, _)| *then == now).map(|(_, share)| share)
+        });
+        self.asked = old.asked.copied(before);
+    }
+
     /// Bytes on the heap, groups and bodies left out.
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.layout.heap_bytes() + self.owners.len() * 4 + self.order.len() * 4 + self.shares.len() * 8
+        let shares = self.shares.len() * 8 + self.asked.heap_bytes();
+        self.layout.heap_bytes() + self.owners.len() * 4 + self.order.len() * 4 + shares
     }
 }
 

@@ -336,6 +336,17 @@ impl<'a> Share<'a> {
         self.job.body(self.number).map(|body| body.bytes.clone())
     }
 
+    /// Notes that it is asked for, at this second since 1970. Cheap: every poll does so.
+    pub fn note_asked(&self, second: u32) {
+        self.job.note_asked(self.number, second);
+    }
+
+    /// The second since 1970 in which it was last asked for, in this snapshot or in one before.
+    #[must_use]
+    pub fn last_asked(&self) -> Option<u32> {
+        self.job.last_asked(self.number)
+    }
+
     /// The body piece by piece, rendered while it is read.
     #[must_use]
     pub fn body(&self) -> ShareBody {
@@ -395,6 +406,12 @@ impl<'a> TargetView<'a> {
     pub fn collector(&self) -> Option<&'a Collector> {
         let ordinal = self.view.job.owners[self.ordinal].ordinal()?;
         self.view.snapshot.collectors.get(ordinal)
+    }
+
+    /// The share it is in.
+    #[must_use]
+    pub fn share(&self) -> Option<Share<'a>> {
+        self.view.share(self.view.job.owners[self.ordinal].ordinal()?)
     }
 
     /// Why it has no collector.

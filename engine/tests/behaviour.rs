@@ -454,3 +454,46 @@ fn listing_names_jobs_with_targets_in_the_order_of_encoded_keys() {
         "{\"a b\":{\"_link\":\"/jobs/a+b/targets\"},\"a\":{\"_link\":\"/jobs/a/targets\"},\"s/ns/x/0\":{\"_link\":\"/jobs/s%2Fns%2Fx%2F0/targets\"}}\n"
     );
 }
+
+/// When the share of `collector` in the job was last asked for.
+fn last_asked(world: &World, collector: &str) -> Option<u32> {
+    let snapshot = world.snapshot();
+    snapshot.job("job").unwrap().share(snapshot.collectors().ordinal(collector).unwrap()).unwrap().last_asked()
+}
+
+#[test]
+fn when_a_share_was_asked_for_is_known_as_long_as_there_is_one() {
+    let mut world = mk_world(StrategyKind::PerNode, mk_numbered(1..4));
+    for node in 1..4 {
+        mk_urls(&world, node * 10..node * 10 + 2, &format!("node-{node}"));
+    }
+    world.step();
+    assert_eq!(last_asked(&world, "collector-2"), None);
+    let old = world.snapshot();
+    old.job("job").unwrap().share(1).unwrap().note_asked(7);
+    assert_eq!(last_asked(&world, "collector-2"), Some(7));
+
+    mk_urls(&world, 20..23, "node-2"); // another target, the same shares
+    world.step();
+    assert_eq!(last_asked(&world, "collector-2"), Some(7));
+    old.job("job").unwrap().share(2).unwrap().note_asked(8); // a slow reader of the snapshot before
+    assert_eq!(last_asked(&world, "collector-3"), Some(8));
+
+    world.input.collectors = mk_numbered(0..4); // one more, before them, which has no share
+    world.step();
+    assert_eq!((last_asked(&world, "collector-1"), last_asked(&world, "collector-2")), (None, Some(7)));
+    mk_urls(&world, 0..1, "node-0"); // now it has
+    world.step();
+    assert_eq!((last_asked(&world, "collector-0"), last_asked(&world, "collector-2")), (None, Some(7)));
+
+    world.input.jobs = mk_table("- {job_name: job, scrape_interval: 7s}\n");
+    world.step();
+    assert_eq!(last_asked(&world, "collector-3"), Some(8));
+
+    world.input.collectors = mk_numbered(3..4); // those that are gone and come back start anew
+    world.step();
+    assert_eq!(last_asked(&world, "collector-3"), Some(8));
+    world.input.collectors = mk_numbered(1..4);
+    world.step();
+    assert_eq!((last_asked(&world, "collector-2"), last_asked(&world, "collector-3")), (None, Some(8)));
+}

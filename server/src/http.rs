@@ -11,13 +11,12 @@
 mod body;
 mod connection;
 mod escape;
-mod explain;
 mod hot;
 mod jobs;
 mod metrics;
 mod negotiate;
 mod packed;
-mod polls;
+pub(crate) mod polls;
 mod pprof;
 mod query;
 mod resources;
@@ -48,8 +47,8 @@ pub use status::{
 };
 
 pub(crate) use escape::query_escape;
-pub(crate) use explain::{Found, Question, fate_name, mentions, reason};
 pub(crate) use hot::Ask;
+pub(crate) use negotiate::gzip;
 pub(crate) use query::Query;
 
 use crate::health::Health;
@@ -94,7 +93,6 @@ pub(crate) struct Inner {
     bodies: SharedBodies,
     packed: Packed,
     timers: hot::Timers,
-    pub(crate) polls: polls::Polls,
 }
 
 impl std::ops::Deref for Inner {
@@ -112,7 +110,6 @@ impl Router {
             bodies: SharedBodies::default(),
             packed: Packed::default(),
             timers: hot::Timers::default(),
-            polls: polls::Polls::default(),
         });
         Self { routes: route::routes(&inner), inner }
     }

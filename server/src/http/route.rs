@@ -12,7 +12,7 @@ use axum::routing::{MethodRouter, get};
 use futures::FutureExt;
 use hyper::{HeaderMap, Uri};
 
-use super::{Body, Inner, Render, apart, explain, jobs, metrics, negotiate, pprof, respond, scrape_configs};
+use super::{Body, Inner, Render, apart, jobs, metrics, negotiate, pprof, respond, scrape_configs};
 use crate::pages;
 
 /// Every route there is, and a redirect for each that is spelled with a slash too many or too few.
@@ -23,7 +23,7 @@ pub(super) fn routes(inner: &Arc<Inner>) -> axum::Router {
         ("/scrape_configs", get(scrape_configs::answer)),
         ("/jobs", get(jobs::answer)),
         ("/metrics", get(metrics::answer)),
-        ("/explain", page_or_json(pages::explain, explain::as_json)),
+        ("/explain", page_or_json(pages::explain, pages::explain_json)),
         ("/debug/jobs", page(pages::jobs)),
         ("/debug/job", page(pages::job)),
         ("/debug/targets", page(pages::targets)),

@@ -13,7 +13,7 @@ use super::body::Chunks;
 use super::escape::query_unescape;
 use super::negotiate::{self, Encoding, Etag, Headers};
 use super::scrape_configs::NOT_READY;
-use super::{Ask, Body, Inner, Query, jobs, query_escape, respond};
+use super::{Ask, Body, Inner, Query, jobs, polls, query_escape, respond};
 
 /// An empty share: most answers of a large fleet are this one.
 const NONE: Bytes = Bytes::from_static(b"[]\n");
@@ -37,26 +37,27 @@ pub(crate) fn answer(inner: &Inner, job: &str, ask: &Ask<'_>) -> Response<Body> 
         return respond::not_ready(NOT_READY);
     }
     let snapshot = inner.snapshots.load();
-    if snapshot.job(&job).is_some_and(|job| !job.synced()) {
+    let view = snapshot.job(&job);
+    if view.is_some_and(|job| !job.synced()) {
         // an empty list would make collectors drop the targets they have
         return respond::not_ready(JOB_NOT_READY);
     }
     match Query::new(ask.query).first("collector_id") {
         Some(_) if inner.health.lacks_collectors() => respond::not_ready(FLEET_NOT_READY),
-        Some(collector) => of_collector(inner, &snapshot, &job, &collector, ask.headers),
+        Some(collector) => {
+            let share = view.and_then(|job| job.share(snapshot.collectors().ordinal(&collector)?));
+            of_collector(inner, share, ask.headers)
+        }
         None => by_collector(&snapshot, &job, ask.headers),
     }
 }
 
 /// The share of one collector. An unknown job or collector has none.
-fn of_collector(inner: &Inner, snapshot: &Snapshot, job: &str, collector: &str, headers: Headers<'_>) -> Response<Body> {
-    let ordinal = snapshot.collectors().ordinal(collector);
-    if let Some(known) = ordinal.and_then(|ordinal| snapshot.collectors().get(ordinal)) {
-        inner.polls.note(&known.name, snapshot.collectors(), SystemTime::now());
-    }
-    let Some(share) = ordinal.and_then(|ordinal| snapshot.job(job)?.share(ordinal)) else {
+fn of_collector(inner: &Inner, share: Option<Share<'_>>, headers: Headers<'_>) -> Response<Body> {
+    let Some(share) = share else {
         return respond::tagged(headers, NONE_ETAG, VARY, Encoding::Identity, || NONE.into());
     };
+    polls::note(&share, SystemTime::now());
     let (encoding, etag) = (negotiate::encoding(headers), Etag(share.etag()));
     respond::tagged(headers, etag, VARY, encoding, || match encoding {
         Encoding::Identity => Array::of(&share).into_body(),

@@ -1,15 +1,26 @@
-//! `/explain` for people.
+//! `/explain`: why a target is where it is, or is not there. Browsers get a page, others JSON.
+//!
+//! `q` is part of an address or of a label's value, or a target hash; `job` narrows. More than one match is a list; one,
+//! or `job` and `number`, is told whole: discovered labels, what each rule does, identity, collector.
+
+mod json;
+mod question;
 
 use std::time::SystemTime;
 
 use hyper::{Response, StatusCode};
 use maud::{Markup, html};
-use ta_engine::{Discovered, Fate, RuleStep, TargetView};
+use ta_engine::{Discovered, Fate, RuleStep, Snapshot, TargetView};
 use ta_model::relabel::{Action, Rule};
 
 use super::layout::{self, ago, cell, link, link_to, number, table};
 use super::paging::search;
-use crate::http::{Body, Found, Inner, Query, Question, fate_name, query_escape, reason};
+use crate::http::{Body, Inner, Query, polls, query_escape};
+
+pub(crate) use json::explain_json;
+pub(super) use question::mentions;
+
+use question::{Found, Question, fate_name, reason};
 
 pub(crate) fn explain(inner: &Inner, query: Query<'_>) -> Response<Body> {
     let question = Question::of(query);
@@ -20,7 +31,7 @@ pub(crate) fn explain(inner: &Inner, query: Query<'_>) -> Response<Body> {
             p { "Why is a target where it is, or why is it not there? Search among all that was discovered, dropped targets included." }
         } @else {
             @match question.find(&snapshot) {
-                Found::One(target) => (whole(inner, &target)),
+                Found::One(target) => (whole(inner, &snapshot, &target)),
                 Found::Many { matches, scanned, next } => {
                     p { (number(matches.len() as u64)) " found among " (number(scanned)) " discovered targets" }
                     (table(&["Job", "Target", "Fate", "Collector"], matches.iter().map(row)))
@@ -37,7 +48,7 @@ fn go_on(question: &Question, next: u64) -> String {
 }
 
 /// A rule as one line of YAML, without what is default.
-pub(crate) fn rule_text(rule: &Rule) -> String {
+fn rule_text(rule: &Rule) -> String {
     let (raw, default) = (rule.raw(), ta_model::relabel::RawRule::default());
     let mut parts = vec![format!("action: {}", raw.action)];
     let sources = rule.source_labels();
@@ -81,14 +92,14 @@ fn collector(target: &TargetView<'_>) -> Markup {
     }
 }
 
-fn whole(inner: &Inner, target: &Discovered<'_>) -> Markup {
+fn whole(inner: &Inner, snapshot: &Snapshot, target: &Discovered<'_>) -> Markup {
     let explanation = target.explain();
     let labels = target.labels().map(|(name, value)| vec![cell(name), cell(value)]);
     let seeds = explanation.seeds.iter().map(|(name, value)| vec![cell(name), cell(value)]);
     let after = explanation.labels.iter().map(|(name, value)| vec![cell(name), cell(value)]);
     html! {
         h2 { (target.address()) " of job " (link_to("/debug/job?job_id=", target.job().name())) }
-        (verdict(inner, target))
+        (verdict(inner, snapshot, target))
         h2 { "Discovered labels" }
         (table(&["Label", "Value"], labels))
         h2 { "Labels set from the scrape config, where discovery said nothing" }
@@ -105,7 +116,7 @@ fn whole(inner: &Inner, target: &Discovered<'_>) -> Markup {
     }
 }
 
-fn verdict(inner: &Inner, target: &Discovered<'_>) -> Markup {
+fn verdict(inner: &Inner, snapshot: &Snapshot, target: &Discovered<'_>) -> Markup {
     let rows = match target.fate() {
         Fate::Dropped => vec![("Fate", html! { span.bad { "dropped by the last rule below; no collector gets it" } })],
         Fate::Merged(other) => {
@@ -118,14 +129,15 @@ fn verdict(inner: &Inner, target: &Discovered<'_>) -> Markup {
             ]
         }
         Fate::Kept(kept) => {
-            let polled = kept.collector().and_then(|collector| inner.polls.last(&collector.name));
+            let now = SystemTime::now();
             vec![
                 ("Fate", cell("served")),
                 ("Identity", link(&format!("/debug/target?target_hash={}", kept.id().0), &kept.id().0.to_string())),
                 ("Strategy", cell(inner.options.strategy.name())),
                 ("Collector", collector(&kept)),
                 ("Why there", cell(reason(inner.options.strategy, &kept))),
-                ("It last asked for targets", ago(polled, SystemTime::now())),
+                ("It last asked for its targets of this job", ago(polls::of_job(&kept), now)),
+                ("And for those of any job", ago(polls::of_any_job(snapshot, &kept), now)),
             ]
         }
     };

@@ -136,7 +136,7 @@ pub(super) fn ago(time: Option<SystemTime>, now: SystemTime) -> Markup {
 }
 
 /// Whether `text` contains `lower`, which is lower case already. Only ASCII letters are folded.
-pub(crate) fn contains_ignoring_case(text: &str, lower: &str) -> bool {
+pub(super) fn contains_ignoring_case(text: &str, lower: &str) -> bool {
     let (text, lower) = (text.as_bytes(), lower.as_bytes());
     lower.is_empty() || text.windows(lower.len()).any(|window| window.eq_ignore_ascii_case(lower))
 }

@@ -6,10 +6,11 @@ use hyper::{Response, StatusCode};
 use maud::{Markup, html};
 use ta_engine::{JobView, Snapshot, TargetId, TargetView};
 
+use super::explain::mentions;
 use super::index::words;
 use super::layout::{self, cell, link, link_to, number, table};
 use super::paging::{PER_PAGE, Paging, search};
-use crate::http::{Body, Inner, Query, mentions, query_escape};
+use crate::http::{Body, Inner, Query, query_escape};
 
 /// Targets a search looks at before it shows what it has: some 30 ms.
 const SCAN: usize = 20_000;

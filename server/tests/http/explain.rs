@@ -11,6 +11,7 @@ const JOBS: &str = r#"
   - {source_labels: [stage], regex: test, action: drop}
   - {source_labels: [team], target_label: owner}
   - {regex: team, action: labeldrop}
+- job_name: mart
 "#;
 
 fn mk_world() -> World {
@@ -21,6 +22,7 @@ fn mk_world() -> World {
         &[("team", "web")],
         &[&[("__address__", "x:1"), ("stage", "prod")], &[("__address__", "y:1"), ("stage", "test")]],
     );
+    world.group("mart", "s", &[], &[&[("__address__", "z:1")]]);
     world
 }
 
@@ -34,14 +36,19 @@ async fn a_kept_target_is_told_up_to_its_collector_and_when_that_last_asked() {
     assert_eq!(answer["seed_labels"]["__scheme__"], "http");
     assert_eq!((&answer["fate"], &answer["collector"]), (&json!("assigned"), &json!("collector-0")));
     assert_eq!(answer["strategy"], "least-weighted");
-    assert_eq!(answer["collector_last_asked"], json!(null));
+    assert_eq!((&answer["share_last_asked"], &answer["collector_last_asked"]), (&json!(null), &json!(null)));
     let owner = answer["rules"].as_array().unwrap().iter().find(|rule| rule["changes"][0]["label"] == "owner").unwrap();
     assert_eq!(owner["rule"], "action: replace, source_labels: [team], target_label: owner");
     assert_eq!((&owner["input"], &owner["changes"][0]["after"]), (&json!("web"), &json!("web")));
 
-    world.get("/jobs/shop/targets?collector_id=collector-0").await;
-    let by_hash = world.get(&format!("/explain?target_hash={}", answer["target_hash"])).await.json();
+    let explain = format!("/explain?target_hash={}", answer["target_hash"]);
+    world.get("/jobs/mart/targets?collector_id=collector-0").await;
+    let by_hash = world.get(&explain).await.json();
+    assert_eq!(by_hash["share_last_asked"], json!(null), "it asked for another job");
     assert!(by_hash["collector_last_asked"].as_u64().unwrap() > 1_700_000_000, "{by_hash}");
+    world.get("/jobs/shop/targets?collector_id=collector-0").await;
+    let by_hash = world.get(&explain).await.json();
+    assert!(by_hash["share_last_asked"].as_u64().unwrap() > 1_700_000_000, "{by_hash}");
 }
 
 #[tokio::test]
@@ -59,7 +66,7 @@ async fn several_matches_are_a_list_and_each_can_be_asked_for() {
     let world = mk_world();
     let answer = world.get("/explain?q=web").await.json();
     let matches = answer["matches"].as_array().unwrap();
-    assert_eq!((matches.len(), &answer["scanned"], &answer["next"]), (2, &json!(2), &json!(null)));
+    assert_eq!((matches.len(), &answer["scanned"], &answer["next"]), (2, &json!(3), &json!(null)));
     assert_eq!(matches[1]["fate"], "dropped");
     let one = world.get(&format!("/explain?job=shop&number={}", matches[1]["number"])).await.json();
     assert_eq!(one["address"], "y:1");

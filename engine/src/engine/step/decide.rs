@@ -14,7 +14,6 @@ use crate::engine::{Engine, JobState, StepInput, StepReport};
 use crate::job::{JobSnapshot, Sorter};
 use crate::layout::{Layout, Same};
 use crate::owner::{Owner, Unassigned};
-use crate::snapshot::Snapshot;
 use crate::strategy::{JobTargets, Problem};
 
 /// A job that was decided on: its index in the table, and what came of it.
@@ -107,7 +106,6 @@ impl Counts {
 struct Decision<'a> {
     engine: &'a Engine,
     collectors: &'a CollectorSet,
-    last: &'a Snapshot,
     /// For each collector of the old set its owner code in the new one.
     remap: Vec<Owner>,
 }
@@ -117,7 +115,7 @@ impl<'a> Decision<'a> {
         let collectors = &input.collectors;
         let find = |name: &str| collectors.ordinal(name).map_or(Owner::PENDING, Owner::collector);
         let remap = engine.last.collectors.iter().map(|collector| find(&collector.name)).collect();
-        Self { engine, collectors, last: &engine.last, remap }
+        Self { engine, collectors, remap }
     }
 
     fn carry_over<'j>(&self, pending: Pending<'j>) -> Work<'j> {
@@ -216,13 +214,15 @@ impl<'a> Decision<'a> {
         let Work { index, job, synced, layout, old, previous, mut counts } = work;
         let moved = |(previous, owner): &(&Owner, &Owner)| previous.ordinal().is_some() && previous != owner;
         counts.moved += previous.iter().zip(&owners).filter(moved).count();
+        let same_collector = |ordinal: usize| self.remap[ordinal].ordinal();
         let new = match old {
             // one collector of a thousand takes targets from few jobs, and sorting them is half of the work
             Some(old) if self.stays(&old, &layout, &owners) => old.renumbered(job.clone(), synced, owners),
             old => {
-                let new = JobSnapshot::new(job.clone(), synced, layout, owners, self.collectors.len(), sorter);
+                let mut new = JobSnapshot::new(job.clone(), synced, layout, owners, self.collectors.len(), sorter);
                 if let Some(old) = old {
-                    new.inherit_bodies(&old, |ordinal| self.collectors.ordinal(&self.last.collectors[ordinal].name));
+                    new.inherit_bodies(&old, same_collector);
+                    new.inherit_asked(&old, same_collector);
                 }
                 new
             }
