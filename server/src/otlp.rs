@@ -16,6 +16,8 @@ mod http;
 mod pushes;
 mod resource;
 mod settings;
+mod tls;
+mod variables;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -23,7 +25,6 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResponse;
 use prost::Message;
-use rustls::{ClientConfig, RootCertStore};
 use ta_engine::SnapshotCell;
 use tokio::time::{MissedTickBehavior, interval_at, timeout};
 use tokio_util::sync::CancellationToken;
@@ -32,17 +33,15 @@ pub(crate) use pushes::Pushes;
 pub(crate) use resource::{Resource, host_name};
 pub(crate) use settings::{Reader, readers};
 
-use crate::http::StatusSource;
+use crate::http::{StatusSource, gzip};
 use crate::metrics::Metrics;
 use crate::throttle::Throttle;
-use crate::tls::provider;
 use convert::Converter;
 use settings::Transport;
 
 /// How often a receiver that fails is told of in the log.
 const TELL_EVERY: Duration = Duration::from_secs(300);
-/// One request, as upstream's exporters have it, and the last one at the end.
-const REQUEST: Duration = Duration::from_secs(10);
+/// The last request, at the end.
 const LAST: Duration = Duration::from_secs(5);
 
 /// Why a push failed. Says nothing of headers.
@@ -98,19 +97,20 @@ impl Pusher {
 
     async fn push(&mut self, limit: Duration) {
         let Some(mut converter) = self.converter.take() else { return };
-        let source = self.source.clone();
+        let (source, compressed) = (self.source.clone(), self.reader.compressed);
         // reading every job of a big fleet takes milliseconds: not where connections are served
         let converted = tokio::task::spawn_blocking(move || {
             let families = source.metrics.gather(&source.snapshots.load(), &*source.status);
             let request = converter.convert(&families, SystemTime::now());
-            (converter, Bytes::from(request.encode_to_vec()))
+            let message = request.encode_to_vec();
+            (converter, if compressed { gzip(&message) } else { Bytes::from(message) })
         });
         let Ok((converter, message)) = converted.await else {
             tracing::error!("metrics could not be converted; this reader pushes no more");
             return;
         };
         let converter = self.converter.insert(converter);
-        let limit = limit.min(REQUEST);
+        let limit = limit.min(self.reader.request);
         let sent = match timeout(limit, self.reader.transport.send(message)).await {
             Ok(sent) => sent,
             Err(_) => Err(PushError::Timeout(limit)),
@@ -164,18 +164,4 @@ impl Transport {
             Self::Http(receiver) => receiver.shown(),
         }
     }
-}
-
-/// A TLS client that trusts the system's CAs (`SSL_CERT_FILE` and `SSL_CERT_DIR` name others).
-fn tls_client(protocols: &[&[u8]]) -> Arc<ClientConfig> {
-    let mut roots = RootCertStore::empty();
-    // without any the handshake fails, and says so
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let mut config = ClientConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
-        .expect("the provider has suites for the default versions")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
-    Arc::new(config)
 }

@@ -5,6 +5,7 @@
 mod program;
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -22,8 +23,9 @@ use program::Running;
 use prost::Message;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use ta_server::{Args, Environment, Limits, Program, config};
+use tonic::codec::CompressionEncoding;
 use tonic::transport::server::TcpIncoming;
-use tonic::transport::{Identity, Server, ServerTlsConfig};
+use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -83,22 +85,23 @@ impl MetricsService for Inbox {
     }
 }
 
-/// A gRPC receiver, over TLS with this certificate and key.
-fn start_grpc(inbox: &Inbox, tls: Option<(String, String)>) -> SocketAddr {
+/// A gRPC receiver.
+fn start_grpc(inbox: &Inbox, tls: Option<ServerTlsConfig>) -> SocketAddr {
     let incoming = TcpIncoming::bind(([127, 0, 0, 1], 0).into()).unwrap();
     let address = incoming.local_addr().unwrap();
     let mut server = Server::builder();
-    if let Some((certificate, key)) = tls {
-        server = server.tls_config(ServerTlsConfig::new().identity(Identity::from_pem(certificate, key))).unwrap();
+    if let Some(tls) = tls {
+        server = server.tls_config(tls).unwrap();
     }
-    tokio::spawn(server.add_service(MetricsServiceServer::new(inbox.clone())).serve_with_incoming(incoming));
+    let service = MetricsServiceServer::new(inbox.clone()).accept_compressed(CompressionEncoding::Gzip);
+    tokio::spawn(server.add_service(service).serve_with_incoming(incoming));
     address
 }
 
 async fn start_http(inbox: &Inbox) -> SocketAddr {
     let inbox = inbox.clone();
     let receive = async move |headers: HeaderMap, body: Bytes| match inbox
-        .put(&headers, ExportMetricsServiceRequest::decode(body).unwrap())
+        .put(&headers, ExportMetricsServiceRequest::decode(unpacked(&headers, body)).unwrap())
     {
         true => (StatusCode::OK, ExportMetricsServiceResponse::default().encode_to_vec()),
         false => (StatusCode::SERVICE_UNAVAILABLE, Vec::new()),
@@ -108,6 +111,15 @@ async fn start_http(inbox: &Inbox) -> SocketAddr {
     let router = axum::Router::new().route("/v1/metrics", axum::routing::post(receive));
     tokio::spawn(async move { axum::serve(listener, router).await });
     address
+}
+
+fn unpacked(headers: &HeaderMap, body: Bytes) -> Bytes {
+    if headers.get("content-encoding").is_none_or(|encoding| encoding != "gzip") {
+        return body;
+    }
+    let mut unpacked = Vec::new();
+    flate2::read::GzDecoder::new(&body[..]).read_to_end(&mut unpacked).unwrap();
+    unpacked.into()
 }
 
 async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
@@ -297,17 +309,104 @@ async fn a_receiver_that_never_answers_holds_up_nothing() {
     }
 }
 
-/// In a process of its own, because the CAs to trust come from its environment.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn over_tls_the_receiver_is_verified_by_the_systems_cas() {
+async fn the_environment_says_what_the_file_does_not() {
+    for kind in ["otlp_grpc", "otlp_http"] {
+        let inbox = Inbox::default();
+        let address = if kind == "otlp_http" { start_http(&inbox).await } else { start_grpc(&inbox, None) };
+        let endpoint = format!("http://{address}");
+        let env = [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "x-of-all=1"),
+            ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "authorization=Bearer%20t0k3n,x-tenant=shop"),
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+            ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta"),
+        ];
+        let reader =
+            |more: &str| format!("{{interval: 30, exporter: {{{kind}: {{endpoint: '${{env:NOT_SET}}'{more}}}}}}}");
+        let dir = tempfile::tempdir().unwrap();
+        let running = start(dir.path(), &reader(""), &env).await;
+        running.get("/livez").await;
+        until("the request is told of", async || inbox.all().iter().any(|one| livez(&one.request).0 > 0)).await;
+        running.stop().await;
+        let received = inbox.all().pop().unwrap();
+        let packed = if kind == "otlp_http" { "content-encoding" } else { "grpc-encoding" };
+        assert_eq!(received.headers[packed], "gzip");
+        assert_eq!((&*received.headers["authorization"], &*received.headers["x-tenant"]), ("Bearer t0k3n", "shop"));
+        assert!(!received.headers.contains_key("x-of-all"));
+        // upstream's file says cumulative where it says nothing
+        assert_eq!(livez(&received.request).2, i32::from(AggregationTemporality::Cumulative));
+
+        // headers of the file replace those of the environment
+        let running = start(dir.path(), &reader(", headers: [{name: x-tenant, value: mart}]"), &env).await;
+        let before = inbox.all().len();
+        let received = inbox.wait_for(before + 1).await.pop().unwrap();
+        assert_eq!(received.headers["x-tenant"], "mart");
+        assert!(!received.headers.contains_key("authorization"));
+        running.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_may_take_as_long_as_the_environment_says() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let reader = exporter("otlp_http", silent.local_addr().unwrap(), "");
+    let running = start(dir.path(), &reader, &[("OTEL_EXPORTER_OTLP_TIMEOUT", "50")]).await;
+    let begun = Instant::now();
+    until("a push times out", async || {
+        let (_, page) = running.get("/metrics").await;
+        page.lines().any(|line| line.contains("result=\"failed\"") && !line.ends_with(" 0"))
+    })
+    .await;
+    assert!(begun.elapsed() < Duration::from_secs(10), "the default passed: {:?}", begun.elapsed());
+    running.stop().await;
+}
+
+/// The certificate of a CA, and one of it for localhost with its key.
+fn mk_certificates() -> (String, String, String) {
     let (mut ca, ca_key) = (CertificateParams::default(), KeyPair::generate().unwrap());
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let ca_pem = ca.self_signed(&ca_key).unwrap().pem();
     let key = KeyPair::generate().unwrap();
     let certificate =
         CertificateParams::new(["localhost".to_owned()]).unwrap().signed_by(&key, &Issuer::new(ca, ca_key)).unwrap();
+    (ca_pem, certificate.pem(), key.serialize_pem())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_environment_names_the_cas_and_who_we_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ca, certificate, key) = mk_certificates();
+    let (our_ca, our_certificate, our_key) = mk_certificates();
+    let path = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
     let inbox = Inbox::default();
-    let address = start_grpc(&inbox, Some((certificate.pem(), key.serialize_pem())));
+    let identity = Identity::from_pem(certificate, key);
+    let tls = ServerTlsConfig::new().identity(identity).client_ca_root(Certificate::from_pem(our_ca));
+    let address = start_grpc(&inbox, Some(tls));
+    let reader = format!("{{interval: 30, exporter: {{otlp_grpc: {{endpoint: 'localhost:{}'}}}}}}", address.port());
+    let (roots, own, own_key) = (path("ca", &ca), path("own", &our_certificate), path("key", &our_key));
+    let env = [
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", roots.as_str()),
+        ("OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE", own.as_str()),
+        ("OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY", own_key.as_str()),
+    ];
+    let running = start(dir.path(), &reader, &env).await;
+    inbox.wait_for(1).await;
+    running.stop().await;
+}
+
+/// In a process of its own, because the CAs to trust come from its environment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_tls_the_receiver_is_verified_by_the_systems_cas() {
+    let (ca_pem, certificate, key) = mk_certificates();
+    let inbox = Inbox::default();
+    let tls = ServerTlsConfig::new().identity(Identity::from_pem(certificate, key));
+    let address = start_grpc(&inbox, Some(tls));
     let dir = tempfile::tempdir().unwrap();
     let (file, bundle) = (dir.path().join("ta.yaml"), dir.path().join("ca.pem"));
     std::fs::write(&bundle, ca_pem).unwrap();

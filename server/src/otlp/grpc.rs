@@ -15,7 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::{PushError, tls_client};
+use super::PushError;
+use super::tls::ClientTls;
 
 /// Where OTLP over gRPC listens if nothing else is said.
 pub(super) const PORT: u16 = 4317;
@@ -34,19 +35,31 @@ pub(super) struct Receiver {
     /// Scheme and authority.
     shown: String,
     tls: Option<Arc<ClientConfig>>,
+    /// Messages come compressed by gzip.
+    compressed: bool,
     headers: HeaderMap,
 }
 
 impl Receiver {
-    pub(super) fn new(host: &str, port: u16, tls: bool, mut headers: HeaderMap) -> Self {
+    pub(super) fn new(
+        host: &str,
+        port: u16,
+        tls: Option<&ClientTls>,
+        compressed: bool,
+        mut headers: HeaderMap,
+    ) -> Self {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         headers.insert(TE, HeaderValue::from_static("trailers"));
         headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+        if compressed {
+            headers.insert("grpc-encoding", HeaderValue::from_static("gzip"));
+        }
         Self {
             host: host.trim_matches(['[', ']']).to_owned(),
             port,
-            shown: format!("{}://{host}:{port}", if tls { "https" } else { "http" }),
-            tls: tls.then(|| tls_client(&[b"h2"])),
+            shown: format!("{}://{host}:{port}", if tls.is_some() { "https" } else { "http" }),
+            tls: tls.map(|tls| Arc::new(tls.speaking(&[b"h2"]))),
+            compressed,
             headers,
         }
     }
@@ -73,7 +86,7 @@ impl Receiver {
 
     fn request(&self, message: &[u8]) -> Result<Request<Full<Bytes>>, PushError> {
         let mut frame = BytesMut::with_capacity(message.len() + 5);
-        frame.put_u8(0); // not compressed
+        frame.put_u8(u8::from(self.compressed));
         frame.put_u32(u32::try_from(message.len()).map_err(|_| PushError::Refused("it is too large".to_owned()))?);
         frame.put_slice(message);
         let mut request = Request::post(format!("{}{METHOD}", self.shown))

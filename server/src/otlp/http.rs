@@ -1,9 +1,10 @@
 //! OTLP over HTTP: one POST of protobuf.
 
 use bytes::Bytes;
-use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 
-use super::{PushError, tls_client};
+use super::PushError;
+use super::tls::ClientTls;
 
 pub(super) const PATH: &str = "/v1/metrics";
 
@@ -15,11 +16,14 @@ pub(super) struct Receiver {
 }
 
 impl Receiver {
-    pub(super) fn new(url: String, mut headers: HeaderMap) -> Result<Self, String> {
+    pub(super) fn new(url: String, tls: &ClientTls, compressed: bool, mut headers: HeaderMap) -> Result<Self, String> {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
         headers.insert(USER_AGENT, HeaderValue::from_static(super::grpc::AGENT));
+        if compressed {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
         let client = reqwest::Client::builder()
-            .tls_backend_preconfigured((*tls_client(&[b"h2", b"http/1.1"])).clone())
+            .tls_backend_preconfigured(tls.speaking(&[b"h2", b"http/1.1"]))
             .default_headers(headers)
             .redirect(reqwest::redirect::Policy::none()) // headers are for this receiver only
             .pool_max_idle_per_host(0)

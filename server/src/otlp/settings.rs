@@ -5,18 +5,26 @@ use std::time::Duration;
 use hyper::Uri;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 
+use super::variables::Variables;
 use super::{grpc, http};
 use crate::Environment;
 use crate::config::{Exporter, Header, Periodic, RawReader};
 
 const INTERVAL: Duration = Duration::from_secs(60);
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// One request, as upstream's exporters have it.
+const REQUEST: Duration = Duration::from_secs(10);
 
 /// One reader.
 #[derive(Debug)]
 pub(crate) struct Reader {
     pub(super) interval: Duration,
+    /// Of a push.
     pub(super) timeout: Duration,
+    /// Of the request in it.
+    pub(super) request: Duration,
+    /// Messages are to be compressed by gzip.
+    pub(super) compressed: bool,
     pub(super) temporality: Temporality,
     pub(super) transport: Transport,
 }
@@ -51,6 +59,7 @@ pub(crate) fn readers(raw: &[RawReader], env: &Environment) -> Result<Vec<Reader
 }
 
 fn reader(raw: &Periodic, env: &Environment) -> Result<Reader, String> {
+    let variables = Variables(env);
     let (exporter, transport) = match (&raw.otlp_grpc, &raw.otlp_http) {
         (Some(grpc), _) => (grpc, Transport::Grpc(grpc_receiver(grpc, env)?)),
         (None, Some(http)) => (http, Transport::Http(http_receiver(http, env)?)),
@@ -64,6 +73,8 @@ fn reader(raw: &Periodic, env: &Environment) -> Result<Reader, String> {
     Ok(Reader {
         interval: millis(raw.interval, "OTEL_METRIC_EXPORT_INTERVAL", INTERVAL),
         timeout: millis(raw.timeout, "OTEL_METRIC_EXPORT_TIMEOUT", TIMEOUT),
+        request: variables.timeout().unwrap_or(REQUEST),
+        compressed: variables.gzip(),
         // all of ours are what `low_memory` speaks of: counters and histograms that are counted as things happen
         temporality: match exporter.temporality_preference.as_str() {
             "delta" | "low_memory" => Temporality::Delta,
@@ -73,35 +84,47 @@ fn reader(raw: &Periodic, env: &Environment) -> Result<Reader, String> {
     })
 }
 
-/// `host:port` over TLS (unless `tls.insecure`), or a URL whose scheme says which.
+/// `host:port` over TLS (unless `tls.insecure`, or the environment says so), or a URL whose scheme says which.
 fn grpc_receiver(exporter: &Exporter, env: &Environment) -> Result<grpc::Receiver, String> {
-    let endpoint = expand(&exporter.endpoint, env);
-    let (scheme, authority) = endpoint.split_once("://").unwrap_or(("https", &endpoint));
+    let variables = Variables(env);
+    let mut endpoint = expand(&exporter.endpoint, env);
+    if endpoint.is_empty() {
+        endpoint = variables.endpoint().unwrap_or_default().to_owned();
+    }
+    let unsaid = if variables.insecure() { "http" } else { "https" };
+    let (scheme, authority) = endpoint.split_once("://").unwrap_or((unsaid, &endpoint));
     let authority = authority.split('/').next().unwrap_or_default();
     let uri: Uri = format!("http://{authority}").parse().map_err(|_| no_host("otlp_grpc", "host:port"))?;
     let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| no_host("otlp_grpc", "host:port"))?;
-    let tls = scheme.eq_ignore_ascii_case("https") && !exporter.insecure;
+    let tls = (scheme.eq_ignore_ascii_case("https") && !exporter.insecure).then(|| variables.tls());
     let headers = headers("otlp_grpc", &exporter.headers, env)?;
-    Ok(grpc::Receiver::new(host, uri.port_u16().unwrap_or(grpc::PORT), tls, headers))
+    let port = uri.port_u16().unwrap_or(grpc::PORT);
+    Ok(grpc::Receiver::new(host, port, tls.as_ref(), variables.gzip(), headers))
 }
 
 /// A URL; `/v1/metrics` is added unless it is there.
 fn http_receiver(exporter: &Exporter, env: &Environment) -> Result<http::Receiver, String> {
+    let variables = Variables(env);
     let endpoint = expand(&exporter.endpoint, env);
     let trimmed = endpoint.trim_end_matches('/');
-    let url = if trimmed.ends_with(http::PATH) { trimmed.to_owned() } else { format!("{trimmed}{}", http::PATH) };
+    let url = match variables.url().filter(|_| trimmed.is_empty()) {
+        Some(url) => url,
+        None if trimmed.ends_with(http::PATH) => trimmed.to_owned(),
+        None => format!("{trimmed}{}", http::PATH),
+    };
     let uri: Uri = url.parse().map_err(|_| no_host("otlp_http", "http://host:port"))?;
     let known = matches!(uri.scheme_str(), Some("http" | "https"));
     if !known || uri.host().is_none_or(str::is_empty) {
         return Err(no_host("otlp_http", "http://host:port"));
     }
-    http::Receiver::new(url, headers("otlp_http", &exporter.headers, env)?)
+    http::Receiver::new(url, &variables.tls(), variables.gzip(), headers("otlp_http", &exporter.headers, env)?)
 }
 
 fn no_host(exporter: &str, wanted: &str) -> String {
     format!("{exporter}.endpoint: want {wanted}")
 }
 
+/// The headers that the file gives, or else those of the environment: never both, as upstream.
 fn headers(exporter: &str, raw: &[Header], env: &Environment) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
     let given = raw.iter().filter_map(|header| Some((&header.name, header.value.as_ref()?)));
@@ -112,7 +135,7 @@ fn headers(exporter: &str, raw: &[Header], env: &Environment) -> Result<HeaderMa
         value.set_sensitive(true);
         headers.append(key, value);
     }
-    Ok(headers)
+    Ok(if headers.is_empty() { Variables(env).headers() } else { headers })
 }
 
 /// Puts variables in place of `${env:NAME}`; one that is not set is empty. Nothing else is replaced.
@@ -194,6 +217,24 @@ mod tests {
             assert!(mk_reader(false, endpoint, false).is_err(), "{endpoint}");
         }
         assert!(mk_reader(true, "a b", false).is_err() && mk_reader(true, ":4317", false).is_err());
+    }
+
+    #[test]
+    fn the_environment_fills_in_where_the_file_says_nothing() {
+        let mut env = mk_env();
+        env.insert("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), "http://receiver:1".to_owned());
+        let endpoint = |grpc, endpoint: &str| {
+            let exporter = Exporter { endpoint: endpoint.to_owned(), ..Exporter::default() };
+            let (otlp_grpc, otlp_http) = if grpc { (Some(exporter), None) } else { (None, Some(exporter)) };
+            let reader = reader(&Periodic { otlp_grpc, otlp_http, ..Periodic::default() }, &env).unwrap();
+            reader.transport.endpoint().to_owned()
+        };
+        assert_eq!(endpoint(true, "${env:NONE}"), "http://receiver:1");
+        assert_eq!(endpoint(false, "${env:NONE}"), "http://receiver:1/v1/metrics");
+        // upstream: the scheme of the variable counts for a file's endpoint that has none
+        assert_eq!(endpoint(true, "collector:4317"), "http://collector:4317");
+        assert_eq!(endpoint(true, "https://collector:4317"), "https://collector:4317");
+        assert_eq!(endpoint(false, "https://collector"), "https://collector/v1/metrics");
     }
 
     #[test]
