@@ -28,6 +28,12 @@ e2e: ## the tests against a real kube-apiserver, which is built first (needs go,
 	scripts/apiserver
 	@scripts/test -p ta-server --test apiserver -- --ignored --test-threads=1
 
+browser: ## the pages in a real browser (needs node, chromium); pictures into SCREENSHOTS, or target/screenshots
+	@scripts/need build
+	@scripts/need browser
+	$(CARGO) build --locked -p ta-server --bin target-allocator -p ta-loadgen --bin loadgen
+	cd e2e/browser && npm ci --no-audit --no-fund --silent && npm test
+
 lint: fmt clippy firewall licences ## what CI checks before it tests
 
 fmt: ## formatting
@@ -39,8 +45,9 @@ clippy: ## lints, warnings are errors
 firewall: ## which crate may import which
 	scripts/firewall
 
-licences: ## licences, bans, duplicate crates
+licences: ## licences, bans, duplicate crates; a licence text for each that is linked
 	scripts/licences
+	scripts/notices --check
 
 check-each: ## each crate alone, so that its manifest is honest
 	@set -e; for crate in $(CRATES); do echo "check $$crate"; $(CARGO) check --locked -q -p $$crate --all-targets; done
@@ -73,6 +80,11 @@ balance: ## how evenly the strategies spread targets, and how many they move
 static: ## the binary of the image, without an image
 	PROFILE=dist scripts/static
 
+notices: ## what comes with the binary: notices of all that is in it, and an SBOM, into target/notices
+	@scripts/need build
+	@scripts/need sbom
+	scripts/notices target/notices
+
 image: ## the container image (needs docker with BuildKit, or podman)
 	docker build -t $(IMAGE) .
 
@@ -80,4 +92,4 @@ image-shape: ## run the static binary as the image would: empty read-only root, 
 	scripts/image-shape
 	TARGET_ALLOCATOR=$$(scripts/static) $(CARGO) test --locked -p ta-server --test operator
 
-.PHONY: help run test acceptance e2e lint fmt clippy firewall licences check-each doc bench bench-all bench-smoke bench-instructions footprint balance static image image-shape
+.PHONY: help run test acceptance e2e browser lint fmt clippy firewall licences check-each doc bench bench-all bench-smoke bench-instructions footprint balance static notices image image-shape
