@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::time::Duration;
 
@@ -246,6 +246,30 @@ fn the_files_that_the_operator_writes_are_read() {
     assert_eq!(config.prometheus_cr.scrape_config_selector, None);
     assert_eq!(config.prometheus_cr.probe_selector, Some(mk_selector(&[("scrape", "yes")])));
     assert_eq!(config.missing_functions(), [""; 0]);
+}
+
+/// What the operator's YAML emitter makes of strings that look like something else, of long lines and of large numbers.
+#[test]
+fn odd_values_come_through_the_operators_yaml() {
+    let loaded =
+        try_load(include_str!("testdata/config/operator-odd.yaml"), &[("OTELCOL_NAMESPACE", "obs")], &[]).unwrap();
+    let [strings, numbers] = &loaded.config.jobs[..] else { panic!("{:?}", loaded.config.jobs) };
+    let SdConfig::Static(groups) = &strings.sd_configs[0] else { panic!("{strings:?}") };
+    let wanted: BTreeMap<String, String> =
+        serde_json::from_str(include_str!("testdata/config/operator-odd.json")).unwrap();
+    assert!(wanted.len() > 100);
+    for (name, value) in &wanted {
+        assert_eq!(&*groups[0].labels[&**name], value, "{name}");
+    }
+    let limits = [
+        numbers.sample_limit,
+        numbers.target_limit,
+        numbers.label_limit,
+        numbers.label_value_length_limit,
+        numbers.keep_dropped_targets,
+    ];
+    assert_eq!(limits, [1_000_000, 1_234_567, 999_999, 2_147_483_648, 10_000_000]);
+    assert_eq!(numbers.relabel_configs[0].modulus(), 4_000_000_000);
 }
 
 // ------------------------------------------------------------------------------------- environment, flags, precedence
