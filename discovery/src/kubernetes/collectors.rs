@@ -8,6 +8,7 @@
 
 mod decide;
 mod pod;
+mod steady;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use crate::collectors::Fleet;
 use crate::status::Clock;
 use decide::{Decision, LeftOut, Rules};
 use pod::CollectorPod;
+use steady::Steady;
 
 pub use decide::Terminating;
 
@@ -35,9 +37,6 @@ mod tests;
 
 /// After the first of several changes: a rollout changes many pods at the same time.
 const DEBOUNCE: Duration = Duration::from_millis(150);
-
-/// The clock of the day may be set while we sleep until a deadline.
-const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 
 /// Pods that a log line names before it only counts them.
 const NAMED: usize = 10;
@@ -122,12 +121,11 @@ impl CollectorPods {
         let (_, scope) = self.config.watched();
         let bell = Arc::new(Notify::new());
         let pods = self.watches.subscribe::<Pods>(&self.cluster, scope, bell.clone());
-        let mut decider = Decider { rules: self.config.rules(), left_out: BTreeMap::new() };
+        let steady = Steady::new((self.clock)());
+        let mut decider = Decider { rules: self.config.rules(), steady, left_out: BTreeMap::new() };
         loop {
-            let now = (self.clock)();
-            let next = decider.look(&pods, now, &fleet);
+            let pause = decider.look(&pods, (self.clock)(), &fleet);
             let is_known = fleet.borrow().is_known();
-            let pause = next.map(|next| next.duration_since(now).unwrap_or(Duration::ZERO).min(LONGEST_SLEEP));
             tokio::select! {
                 () = cancel.cancelled() => return,
                 () = maybe_sleep(pause) => {}
@@ -155,13 +153,20 @@ async fn maybe_sleep(pause: Option<Duration>) {
 /// Decides and tells.
 struct Decider {
     rules: Rules,
+    steady: Steady,
     /// As last told.
     left_out: BTreeMap<String, LeftOut>,
 }
 
 impl Decider {
-    /// Looks at the pods as they are at `now`, sends what changed, and gives the time of the next look if nothing rings.
-    fn look(&mut self, pods: &Subscription<Pods>, now: SystemTime, fleet: &watch::Sender<Fleet>) -> Option<SystemTime> {
+    /// Looks at the pods as they are at this time of day, sends what changed, and says after how long to look again if
+    /// nothing rings.
+    fn look(
+        &mut self,
+        pods: &Subscription<Pods>,
+        time_of_day: SystemTime,
+        fleet: &watch::Sender<Fleet>,
+    ) -> Option<Duration> {
         drop(pods.take_changes()); // or the bell would not ring again
         match pods.condition() {
             Condition::Forbidden(_) if !pods.synced() => drop(send(fleet, Fleet::Denied)),
@@ -172,14 +177,15 @@ impl Decider {
         if !pods.synced() {
             return None;
         }
-        let pods: BTreeMap<String, _> = pods.all().into_iter().map(|(key, pod)| (key.name.to_string(), pod)).collect();
+        let pods = pods.all().into_iter().map(|(key, pod)| (key.name.to_string(), pod));
+        let (pods, now) = (self.steady.pods(pods, time_of_day), self.steady.now());
         let Decision { collectors, left_out, next } = self.rules.decide(&pods, now);
         self.tell_left_out(left_out);
         let before = fleet.borrow().collectors();
         if send(fleet, Fleet::Known(collectors.clone())) {
             tell_changes(&before, &collectors);
         }
-        next
+        next.map(|next| next.duration_since(now).unwrap_or(Duration::ZERO))
     }
 
     /// Logs who is no collector any more, or no longer left out.

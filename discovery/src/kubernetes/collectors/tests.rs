@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use tokio::time::{Instant, advance};
 
 use super::*;
@@ -20,17 +22,24 @@ fn mk_config() -> CollectorPodsConfig {
     }
 }
 
-/// A clock that goes with tokio's, from 2026-01-01.
-fn mk_clock() -> Clock {
-    let begun = Instant::now();
+/// A clock that goes with tokio's, from 2026-01-01, and how many seconds it has been set on.
+fn mk_clock() -> (Clock, Arc<AtomicI64>) {
+    let (begun, jumped) = (Instant::now(), Arc::<AtomicI64>::default());
     let start = crate::kubernetes::time::parse_time("2026-01-01T00:00:00Z").unwrap();
-    Arc::new(move || start + begun.elapsed())
+    let seen = jumped.clone();
+    let clock = move || {
+        let (time, jumped) = (start + begun.elapsed(), seen.load(Ordering::Relaxed));
+        let jump = Duration::from_secs(jumped.unsigned_abs());
+        if jumped < 0 { time - jump } else { time + jump }
+    };
+    (Arc::new(clock), jumped)
 }
 
 /// A running collector watch, what it is told, and what it tells.
 struct World {
     feed: Feed<Pods>,
     fleet: watch::Receiver<Fleet>,
+    clock: Arc<AtomicI64>,
     cancel: CancellationToken,
     ended: tokio::task::JoinHandle<()>,
 }
@@ -40,11 +49,12 @@ impl World {
         let watches = Watches::new(Arc::new(Status::default()), WatchSettings::default());
         let cluster = Cluster::detached("test");
         let feed = Feed::new(&watches, &cluster, config.watched().1);
-        let pods = CollectorPods::new(config, watches, cluster, mk_clock());
+        let (told, clock) = mk_clock();
+        let pods = CollectorPods::new(config, watches, cluster, told);
         let (sender, fleet) = watch::channel(Fleet::Unknown);
         let cancel = CancellationToken::new();
         let ended = tokio::spawn(pods.run(sender, cancel.clone()));
-        Self { feed, fleet, cancel, ended }
+        Self { feed, fleet, clock, cancel, ended }
     }
 
     /// The next fleet told, however long that takes: time flies when nothing else is to be done.
@@ -127,16 +137,48 @@ async fn the_end_of_the_grace_period_is_noticed_when_it_comes() {
     let mut world = World::new(mk_config());
     let begun = Instant::now();
     world.feed.list([
-        &*mk_pod("late", "n", &unready_since("2026-01-01T00:01:00Z")),
-        &*mk_pod("soon", "n", &unready_since("2026-01-01T00:00:00Z")),
+        &*mk_pod("late", "n", &unready_since("2026-01-01T00:00:00Z")),
+        &*mk_pod("soon", "n", &unready_since("2025-12-31T23:59:40Z")),
     ]);
     assert_eq!(world.next().await, ["late@n", "soon@n"]);
     assert_eq!(world.next().await, ["late@n"]);
-    assert!((30_000..30_050).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
+    assert!((10_000..10_050).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
     assert_eq!(world.next().await, [""; 0]);
-    assert!((90_000..90_050).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
+    assert!((30_000..30_050).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
     world.feed.put(&mk_pod("soon", "n", ""));
     assert_eq!(world.next().await, ["soon@n"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_ends_no_grace_period_and_begins_none() {
+    const DAY: i64 = 86_400;
+    for jump in [3600, -3600, DAY, -DAY] {
+        let mut world = World::new(mk_config());
+        let begun = Instant::now();
+        world.feed.list([
+            &*mk_pod("dead", "n", &unready_since("2025-12-31T23:00:00Z")),
+            &*mk_pod("ill", "n", &unready_since("2025-12-31T23:59:50Z")),
+            &*mk_pod("well", "n", ""),
+        ]);
+        assert_eq!(world.next().await, ["ill@n", "well@n"]);
+        advance(Duration::from_secs(1)).await;
+        world.clock.store(jump, Ordering::Relaxed);
+        // everything is looked at again, and nobody comes back or goes
+        world.feed.put(&mk_pod("new", "n", ""));
+        assert_eq!(world.next().await, ["ill@n", "new@n", "well@n"], "{jump}");
+        assert_eq!(world.next().await, ["new@n", "well@n"], "{jump}");
+        assert!((20_000..20_050).contains(&begun.elapsed().as_millis()), "{jump}: {:?}", begun.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_api_server_says_of_the_future_begins_when_it_is_seen() {
+    let mut world = World::new(mk_config());
+    let begun = Instant::now();
+    world.feed.list([&*mk_pod("c-0", "n", &unready_since("2026-01-01T09:00:00Z"))]);
+    assert_eq!(world.next().await, ["c-0@n"]);
+    assert_eq!(world.next().await, [""; 0]);
+    assert!((30_000..30_050).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
