@@ -40,6 +40,8 @@ impl Converter {
     /// All of `families` as they are at `now`.
     pub(super) fn convert(&mut self, families: &[MetricFamily], now: SystemTime) -> ExportMetricsServiceRequest {
         self.at = nanos(now);
+        // the clock may have been set back, and nothing ends before it begins
+        self.since = self.since.min(self.at);
         self.ledger.begin();
         let (mut own, mut other) = (Vec::new(), Vec::new());
         for family in families.iter().filter(|family| family.name() != Name::TargetInfo.as_str()) {
@@ -189,4 +191,37 @@ fn attributes(one: &Series) -> Vec<KeyValue> {
 fn key_value(name: &str, value: &str) -> KeyValue {
     let value = AnyValue { value: Some(any_value::Value::StringValue(value.to_owned())) };
     KeyValue { key: name.to_owned(), value: Some(value), ..KeyValue::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use prometheus::core::Collector;
+
+    use super::*;
+
+    #[test]
+    fn nothing_ends_before_it_begins_though_the_clock_be_set_back() {
+        let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
+        let counter = prometheus::IntCounter::new("opentelemetry_x_total", "x").unwrap();
+        counter.inc();
+        let resource = Resource::new(&crate::Environment::new(), "h");
+        for temporality in [Temporality::Cumulative, Temporality::Delta] {
+            let mut converter = Converter::new(resource.clone(), temporality, at(86_400));
+            let mut times = |now| {
+                let request = converter.convert(&counter.collect(), at(now));
+                converter.commit();
+                let metric = &request.resource_metrics[0].scope_metrics[0].metrics[0];
+                let Some(metric::Data::Sum(sum)) = &metric.data else { panic!("{metric:?}") };
+                let point = &sum.data_points[0];
+                (point.start_time_unix_nano / 1_000_000_000, point.time_unix_nano / 1_000_000_000)
+            };
+            assert_eq!(times(86_460), (86_400, 86_460));
+            counter.inc();
+            assert_eq!(times(60), (60, 60), "{temporality:?}: the clock is set back by a day");
+            counter.inc();
+            assert_eq!(times(120), (60, 120), "{temporality:?}");
+        }
+    }
 }
