@@ -5,7 +5,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// Long for a machine under load; nothing here waits for time to pass.
@@ -62,7 +62,7 @@ fn messages(lines: &[serde_json::Value]) -> String {
 struct Running {
     child: Child,
     address: SocketAddr,
-    log: BufReader<ChildStderr>,
+    log: Box<dyn BufRead>,
     _dir: tempfile::TempDir,
 }
 
@@ -80,7 +80,21 @@ impl Running {
                 break line["address"].as_str().unwrap().parse().unwrap();
             }
         };
-        let running = Self { child, address, log, _dir: dir };
+        let running = Self { child, address, log: Box::new(log), _dir: dir };
+        running.wait_for("/readyz", 200);
+        running
+    }
+
+    /// Nothing can be written to its stderr.
+    fn start_on_a_full_disk() -> Self {
+        // it cannot say where it listens
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let file = mk_file(dir.path(), &CONFIG.replace("DRAIN", "100ms"));
+        let args = [&format!("--config-file={}", file.display()), "--listen-addr", &address.to_string()];
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let child = command(&args).stderr(full).spawn().unwrap();
+        let running = Self { child, address, log: Box::new(std::io::empty()), _dir: dir };
         running.wait_for("/readyz", 200);
         running
     }
@@ -139,6 +153,15 @@ fn it_serves_and_a_signal_ends_it_with_0() {
         assert_eq!(code, Some(0), "{log}");
         assert!(log.contains("\"msg\":\"stopped\""), "{log}");
     }
+}
+
+#[test]
+fn a_full_disk_for_logs_costs_the_lines_and_nothing_else() {
+    let running = Running::start_on_a_full_disk();
+    let (status, body) = running.get("/jobs/shop/targets");
+    assert!(status == 200 && body.contains("10.0.0.1:9100"), "{status}: {body}");
+    running.signal("TERM");
+    assert_eq!(running.end().0, Some(0));
 }
 
 #[test]
