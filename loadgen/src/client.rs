@@ -2,17 +2,20 @@
 
 use std::io::Read as _;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, LOCATION};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, DATE, HOST, HeaderMap, HeaderValue, LOCATION};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpSocket;
 
 use crate::loopback::Endpoint;
-use crate::stats::ConnectionStats;
+use crate::stats::{ConnectionStats, lock};
+use crate::tls::ClientTls;
 
 /// Largest body read, after which the answer counts as an error: 512 MiB, 200,000 targets of the usual size.
 const MAX_BODY: usize = 512 << 20;
@@ -30,6 +33,8 @@ pub struct Answer {
     pub body: Bytes,
     /// Bytes of the body on the wire.
     pub wire_bytes: u64,
+    /// `Date`: what the server takes the time to be.
+    pub date: Option<String>,
     location: Option<String>,
 }
 
@@ -42,6 +47,9 @@ pub enum RequestError {
     /// The connection could not be made for another reason.
     #[error("connect: {0}")]
     Connect(#[source] std::io::Error),
+    /// No TLS came about.
+    #[error("tls: {0}")]
+    Tls(#[source] std::io::Error),
     /// The connection broke, or what came was not HTTP.
     #[error("connection: {0}")]
     Connection(#[source] hyper::Error),
@@ -62,6 +70,7 @@ impl RequestError {
         match self {
             RequestError::Refused => "refused",
             RequestError::Connect(_) => "connect",
+            RequestError::Tls(_) => "tls",
             RequestError::Connection(_) => "connection-broken",
             RequestError::Body(_) => "body-unreadable",
             RequestError::Redirect(_) => "redirect",
@@ -79,19 +88,61 @@ pub enum Asking {
     Targets,
 }
 
+/// How clients connect; it may change while some are connected.
+#[derive(Debug, Default)]
+pub struct Dialling {
+    tls: Mutex<Option<Arc<ClientTls>>>,
+    /// Connections made before it went up are not used again.
+    epoch: AtomicU64,
+}
+
+impl Dialling {
+    /// Connections speak TLS.
+    pub fn over_tls(tls: ClientTls) -> Self {
+        Dialling { tls: Mutex::new(Some(Arc::new(tls))), epoch: AtomicU64::new(0) }
+    }
+
+    /// New connections speak this TLS; those there are go on.
+    pub fn set_tls(&self, tls: ClientTls) {
+        *lock(&self.tls) = Some(Arc::new(tls));
+    }
+
+    /// Lets every client make a new connection for its next request.
+    pub fn reconnect(&self) {
+        self.epoch.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The TLS of new connections, if they have any.
+    pub fn tls(&self) -> Option<Arc<ClientTls>> {
+        lock(&self.tls).clone()
+    }
+
+    fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Relaxed)
+    }
+}
+
 /// A client with at most one connection, opened when needed, kept until either side closes it.
 #[derive(Debug)]
 pub struct Client {
     endpoint: Arc<Endpoint>,
     source: Option<IpAddr>,
     stats: Arc<crate::stats::Stats>,
-    sender: Option<SendRequest<Empty<Bytes>>>,
+    dialling: Arc<Dialling>,
+    /// The connection, and when it was made.
+    kept: Option<(u64, SendRequest<Empty<Bytes>>)>,
 }
 
 impl Client {
     /// A client that connects from `source`, if given (a loopback address per collector keeps 64k ports for each).
     pub fn new(endpoint: Arc<Endpoint>, source: Option<IpAddr>, stats: Arc<crate::stats::Stats>) -> Self {
-        Client { endpoint, source, stats, sender: None }
+        Client { endpoint, source, stats, dialling: Arc::default(), kept: None }
+    }
+
+    /// Connects as `dialling` says.
+    #[must_use]
+    pub fn dialling(self, dialling: Arc<Dialling>) -> Self {
+        Client { dialling, ..self }
     }
 
     /// GETs `path_and_query`, which goes onto the wire as it is.
@@ -116,33 +167,35 @@ impl Client {
     }
 
     async fn get_once(&mut self, path: &str, asking: Asking) -> Result<Answer, RequestError> {
-        let kept = self.sender.take().filter(|sender| !sender.is_closed());
-        if let Some(mut sender) = kept {
+        let epoch = self.dialling.epoch();
+        let kept = self.kept.take().filter(|(made, sender)| *made == epoch && !sender.is_closed());
+        if let Some((_, mut sender)) = kept {
             match sender.send_request(self.request(path, asking)?).await {
-                Ok(response) => return self.read(sender, response, asking).await,
+                Ok(response) => return self.read((epoch, sender), response, asking).await,
                 Err(_broken) => {} // closed by the other side while idle
             }
         }
         let mut sender = self.connect().await?;
         let response = sender.send_request(self.request(path, asking)?).await.map_err(RequestError::Connection)?;
-        self.read(sender, response, asking).await
+        self.read((epoch, sender), response, asking).await
     }
 
     async fn read(
         &mut self,
-        sender: SendRequest<Empty<Bytes>>,
+        connection: (u64, SendRequest<Empty<Bytes>>),
         response: http::Response<hyper::body::Incoming>,
         asking: Asking,
     ) -> Result<Answer, RequestError> {
         let (head, body) = response.into_parts();
         let collected = Limited::new(body, MAX_BODY).collect().await;
         let wire = collected.map_err(|error| RequestError::Body(error.to_string()))?.to_bytes();
-        self.sender = Some(sender);
+        self.kept = Some(connection);
         let text = |name| head.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).map(str::to_owned);
         Ok(Answer {
             status: head.status.as_u16(),
             content_type: text(CONTENT_TYPE),
             location: text(LOCATION),
+            date: text(DATE),
             wire_bytes: wire.len() as u64,
             // http_sd switched compression off: an unsolicited gzip body stays as it is, and fails to parse
             body: if asking == Asking::JobList { decode(&head.headers, wire)? } else { wire },
@@ -154,6 +207,16 @@ impl Client {
             std::io::ErrorKind::ConnectionRefused => RequestError::Refused,
             _ => RequestError::Connect(error),
         })?;
+        match self.dialling.tls() {
+            None => self.shake_hands(stream).await,
+            Some(tls) => self.shake_hands(tls.connect(stream).await.map_err(RequestError::Tls)?).await,
+        }
+    }
+
+    async fn shake_hands<S>(&self, stream: S) -> Result<SendRequest<Empty<Bytes>>, RequestError>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
         let mut builder = Builder::new();
         builder.title_case_headers(true);
         let handshake = builder.handshake(TokioIo::new(stream)).await;
@@ -182,7 +245,8 @@ impl Client {
     /// The path of a redirect to the same authority; another one is not gone to.
     fn redirected(&self, from: &str, to: &str) -> Result<String, RequestError> {
         let fail = |why: String| RequestError::Redirect(why);
-        let base = url::Url::parse(&format!("http://{}{from}", self.endpoint.authority));
+        let scheme = if self.dialling.tls().is_some() { "https" } else { "http" };
+        let base = url::Url::parse(&format!("{scheme}://{}{from}", self.endpoint.authority));
         let url = base.and_then(|base| base.join(to)).map_err(|error| fail(error.to_string()))?;
         if url[url::Position::BeforeHost..url::Position::AfterPort] != *self.endpoint.authority {
             return Err(fail(format!("leads to another server, {url}")));
@@ -208,7 +272,7 @@ impl Drop for OpenConnection {
     }
 }
 
-async fn dial(address: SocketAddr, source: Option<IpAddr>) -> std::io::Result<tokio::net::TcpStream> {
+pub(crate) async fn dial(address: SocketAddr, source: Option<IpAddr>) -> std::io::Result<tokio::net::TcpStream> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     if let Some(source) = source {
         socket.bind(SocketAddr::new(source, 0))?;

@@ -33,7 +33,7 @@ pub use faults::{Fault, FaultKind, Faults, Verbs};
 pub use kinds::{KINDS, Kind};
 pub use measure::{Census, ProbeOptions, Probes, Served, census};
 pub use population::{
-    ClusterChurn, ClusterChurnKind, Expectation, Place, Population, PopulationError, PopulationOptions,
+    ClusterChurn, ClusterChurnKind, Expectation, Place, Population, PopulationError, PopulationOptions, Replaced,
 };
 pub use run::{ClusterReport, LatencyReport, ProcessReport, RunOptions, Stage, run};
 pub use server::{ClusterError, SimulatedCluster};

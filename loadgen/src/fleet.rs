@@ -27,6 +27,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::client::Dialling;
 use crate::feed::TruthReader;
 use crate::ledger::Ledger;
 use crate::loopback::Endpoint;
@@ -39,6 +40,8 @@ use shared::Shared;
 pub struct FleetOptions {
     /// The allocator.
     pub endpoint: Endpoint,
+    /// How they connect to it.
+    pub dialling: Arc<Dialling>,
     /// Job list poll interval before scaling; the operator writes 30 s.
     pub interval: Duration,
     /// Targets poll interval and timeout before scaling; the receiver's default is 30 s.
@@ -63,6 +66,7 @@ impl FleetOptions {
     pub fn new(endpoint: Endpoint) -> Self {
         FleetOptions {
             endpoint,
+            dialling: Arc::default(),
             interval: Duration::from_secs(30),
             refresh: Duration::from_secs(30),
             time_scale: 1.0,

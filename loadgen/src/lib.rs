@@ -17,6 +17,7 @@ pub mod scenario;
 pub mod session;
 pub mod stats;
 pub mod synth;
+pub mod tls;
 pub mod yaml;
 
 pub use rng::Rng;

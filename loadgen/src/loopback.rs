@@ -37,14 +37,21 @@ pub struct Endpoint {
     pub prefix: String,
 }
 
-/// Resolves `http://host:port[/prefix]`.
+impl From<SocketAddr> for Endpoint {
+    /// `http://address`.
+    fn from(address: SocketAddr) -> Self {
+        Endpoint { address, authority: address.to_string(), prefix: String::new() }
+    }
+}
+
+/// Resolves `http://host:port[/prefix]`, or `https://…`.
 ///
 /// # Errors
-/// Not an absolute http URL, an unknown host, or a remote one without `allow_remote`.
+/// Not an absolute URL of these, an unknown host, or a remote one without `allow_remote`.
 pub fn resolve(endpoint: &str, allow_remote: bool) -> Result<Endpoint, EndpointError> {
     let unusable = |why: String| EndpointError::Unusable { endpoint: endpoint.to_owned(), why };
     let url = Url::parse(endpoint).map_err(|error| unusable(error.to_string()))?;
-    if url.scheme() != "http" {
+    if !matches!(url.scheme(), "http" | "https") {
         return Err(unusable(format!("scheme {} is not supported", url.scheme())));
     }
     let addresses = url.socket_addrs(|| None).map_err(|error| unusable(error.to_string()))?;
@@ -79,7 +86,7 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused_in_words() {
-        for endpoint in ["", "127.0.0.1:8080", "https://127.0.0.1", "ftp://127.0.0.1", "http://"] {
+        for endpoint in ["", "127.0.0.1:8080", "ftp://127.0.0.1", "http://"] {
             assert!(matches!(resolve(endpoint, true), Err(EndpointError::Unusable { .. })), "{endpoint}");
         }
     }

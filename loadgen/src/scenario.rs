@@ -5,9 +5,16 @@
 mod allocator;
 mod audit;
 mod balancer;
+mod certificates;
+mod clock;
 mod file;
 mod run;
+mod source;
+mod stage;
+mod step;
+mod strangers;
 
 pub(crate) use allocator::Instance;
-pub use file::{Bound, Feed, Rate, Scenario, ScenarioError, StepKind};
+pub use file::{Allocator, Bound, Collectors, Feed, Limits, Scenario, ScenarioError};
 pub use run::{RunOptions, run};
+pub use step::{Api, CertificateFiles, Jump, Rate, StepKind, StrangerCounts};

@@ -148,6 +148,8 @@ fn wrong_options_are_explained() {
         (&["targets", "--dir", "/dev/null/x"][..], "make /dev/null/x"),
         (&["collectors", "--multiplex", "0"][..], "--multiplex"),
         (&["collectors", "--time-scale", "0"][..], "--time-scale"),
+        (&["collectors", "--endpoint", "https://127.0.0.1:1"][..], "--tls-ca"),
+        (&["collectors", "--tls-ca", "/ca.crt"][..], "https://"),
         (&["scenario", "/no/such.yaml"][..], "/no/such.yaml"),
     ] {
         let output = run(args);

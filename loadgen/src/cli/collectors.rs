@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use tokio::time::{Instant, sleep};
 
 use super::output::{OutputArgs, spinner};
+use crate::client::Dialling;
 use crate::duration::parse_flag;
 use crate::feed::TruthReader;
 use crate::fleet::FleetOptions;
@@ -15,15 +16,29 @@ use crate::loopback::resolve;
 use crate::protocol::http_sd::LabelNames;
 use crate::session::Session;
 use crate::stats::lock;
+use crate::tls::{ClientTls, Pair};
 
 /// Time between looks at the truth file, beside those before every answer that brings news.
 const TRUTH_POLL: Duration = Duration::from_millis(20);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The allocator. A string prefix, as in the collector's config: a trailing slash asks for //scrape_configs.
+    /// The allocator, over HTTP or HTTPS. A string prefix, as in the collector's config: a trailing slash asks for
+    /// //scrape_configs.
     #[arg(long, default_value = "http://127.0.0.1:8080")]
     endpoint: String,
+    /// CA of the allocator's certificate (PEM), for HTTPS.
+    #[arg(long, value_name = "FILE")]
+    tls_ca: Option<PathBuf>,
+    /// Certificate the collectors show (PEM).
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Its key (PEM).
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// Name in the allocator's certificate; default: the host of the endpoint.
+    #[arg(long, value_name = "NAME")]
+    tls_server_name: Option<String>,
     /// Load a machine that is not this one.
     #[arg(long)]
     allow_remote: bool,
@@ -88,6 +103,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<bool> {
     anyhow::ensure!(args.multiplex != Some(0), "--multiplex must be at least 1");
     let options = FleetOptions {
         endpoint,
+        dialling: Arc::new(dialling(&args)?),
         interval: args.interval,
         refresh: args.refresh,
         time_scale: args.time_scale,
@@ -128,6 +144,24 @@ pub(super) async fn run(args: Args) -> anyhow::Result<bool> {
     session.fleet.stop_all().await;
     args.output.write(&report)?;
     Ok(true)
+}
+
+fn dialling(args: &Args) -> anyhow::Result<Dialling> {
+    let url = url::Url::parse(&args.endpoint)?;
+    if url.scheme() != "https" {
+        anyhow::ensure!(args.tls_ca.is_none() && args.tls_cert.is_none(), "--tls-… needs an endpoint with https://");
+        return Ok(Dialling::default());
+    }
+    let read = |path: &PathBuf| std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()));
+    let ca = args.tls_ca.as_ref().context("an endpoint with https:// needs --tls-ca")?;
+    let pair = match (&args.tls_cert, &args.tls_key) {
+        (Some(certificate), Some(key)) => Some(Pair { certificate: read(certificate)?, key: read(key)? }),
+        _ => None,
+    };
+    // an IPv6 address stands in brackets there
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let name = args.tls_server_name.as_deref().unwrap_or(host);
+    Ok(Dialling::over_tls(ClientTls::new(name, &read(ca)?, pair.as_ref())?))
 }
 
 fn start(args: &Args, session: &mut Session) {

@@ -21,6 +21,12 @@ pub(super) struct Args {
     /// Override the number of collectors at the start.
     #[arg(long)]
     collectors: Option<u32>,
+    /// Poll so many times faster, and make what steps wait for shorter.
+    #[arg(long, value_name = "TIMES", default_value_t = 1.0)]
+    hurry: f64,
+    /// libfaketimeMT.so.1, for steps that set the clock; default: where Debian's package libfaketime puts it.
+    #[arg(long, value_name = "FILE", env = "LIBFAKETIME")]
+    libfaketime: Option<PathBuf>,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -29,10 +35,12 @@ pub(super) async fn run(args: Args) -> anyhow::Result<bool> {
     let mut scenario = Scenario::read(&args.file)?;
     scenario.targets.targets = args.targets.unwrap_or(scenario.targets.targets);
     scenario.collectors.count = args.collectors.unwrap_or(scenario.collectors.count);
+    anyhow::ensure!(args.hurry > 0.0 && args.hurry <= 1000.0, "--hurry must be above 0, at most 1000");
+    scenario.hurry(args.hurry);
     let own = std::env::temp_dir().join(format!("loadgen-{}-{}", scenario.name, std::process::id()));
     let directory = args.dir.clone().unwrap_or_else(|| own.clone());
     let progress = spinner();
-    let options = RunOptions { command: args.command, directory };
+    let options = RunOptions { command: args.command, directory, libfaketime: args.libfaketime };
     let show = |what: &str| progress.set_message(format!("{}: {what}", scenario.name));
     let report = play(&scenario, &options, &show).await;
     progress.finish_and_clear();

@@ -73,6 +73,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     truth.initial_world(&lock(&world)).context("truth.jsonl")?;
     let (files, http) = match args.feed {
         Feed::File => (Some(FileFeed::new(&args.dir.join("targets")).context("targets")?), None),
+        Feed::Cluster => anyhow::bail!("a cluster is what `loadgen cluster` serves"),
         Feed::Http => (None, Some(HttpFeed::start(args.port, world.clone()).await.context("http feed")?)),
     };
     if let Some(files) = &files {

@@ -15,13 +15,16 @@ use serde_json::Value;
 
 use super::kinds::KindId;
 use super::object::{Text, key};
-use super::server::Shared;
+use super::server::{Shared, SimulatedCluster};
+use crate::protocol::{Fingerprint, LabelFold};
 use crate::rng::Rng;
 
-pub use churn::{ClusterChurn, ClusterChurnKind, Expectation, Place};
+pub use churn::{ClusterChurn, ClusterChurnKind, Expectation, Place, Replaced};
 pub use options::{PopulationError, PopulationOptions};
 pub(super) use shapes::collector_labels;
 
+/// Names of the pods of a StatefulSet of collectors are this and a number from 0.
+pub(crate) const COLLECTOR_PREFIX: &str = "otel-collector-";
 /// Endpoints of one slice, as the EndpointSlice controller's default.
 const SLICE: u32 = 100;
 /// Addresses of an Endpoints object, after which Kubernetes truncates it.
@@ -90,7 +93,7 @@ impl Population {
     }
 
     /// Puts everything into a cluster nobody has looked at yet; objects of these kinds that were there before stay.
-    pub fn settle_in(&self, cluster: &super::SimulatedCluster) {
+    pub fn settle_in(&self, cluster: &SimulatedCluster) {
         let store = &cluster.shared().store;
         let load = |plural: &str, objects: &mut dyn Iterator<Item = Value>| {
             let Some(kind) = KindId::by_plural(plural) else { return };
@@ -158,6 +161,39 @@ impl Population {
             }
         }
         expected
+    }
+
+    /// The targets of every job as they are now, by name.
+    ///
+    /// What tells one from another is job and address: all other labels before relabelling are `__meta_…`.
+    pub fn targets(&self) -> BTreeMap<String, Vec<Fingerprint>> {
+        let mut targets: BTreeMap<String, Vec<Fingerprint>> =
+            self.jobs().into_iter().map(|(job, ..)| (job, Vec::new())).collect();
+        for service in 0..self.options.services {
+            let job = self.job_of(service);
+            if let Some(list) = targets.get_mut(&job) {
+                list.extend(self.pods_of(service).map(|pod| self.target(&job, self.pods[pod as usize])));
+            }
+        }
+        targets
+    }
+
+    fn target(&self, job: &str, state: PodState) -> Fingerprint {
+        LabelFold::default().finish(job, &self.pod_address(state))
+    }
+
+    /// Name of a collector's pod, if they are a StatefulSet's.
+    pub fn collector_name(number: u32) -> String {
+        format!("{COLLECTOR_PREFIX}{number}")
+    }
+
+    /// Writes the pod of this collector, ready on its node, or takes it away.
+    pub fn set_collector(&self, cluster: &SimulatedCluster, number: u32, present: bool) {
+        let pod = self.collector(number);
+        match present {
+            true => cluster.shared().write("pods", pod),
+            false => cluster.shared().take_away("pods", &pod),
+        }
     }
 
     /// Names of the allocator's jobs, with namespace and component of each: those in its configuration, or those made from

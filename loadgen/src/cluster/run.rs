@@ -188,10 +188,7 @@ pub async fn run(
     let (instance, pid) = start(stage, options, progress, begun, &mut report).await?;
     let watched = pid.map(Watched::new);
     let endpoint = match &instance {
-        Some(instance) => {
-            let address = instance.address();
-            Some(Endpoint { address, authority: address.to_string(), prefix: String::new() })
-        }
+        Some(instance) => Some(instance.address().into()),
         None => options.measure.clone(),
     };
     if let Some(endpoint) = &endpoint {

@@ -68,8 +68,7 @@ struct Collector {
 
 impl Collector {
     fn new(poller: Arc<Poller>, source: Option<IpAddr>, cancel: CancellationToken) -> Self {
-        let shared = &poller.shared;
-        let client = Client::new(shared.endpoint.clone(), source, shared.stats.clone());
+        let client = poller.shared.client(source);
         let mut collector = Collector {
             source,
             client,
@@ -90,8 +89,7 @@ impl Collector {
     }
 
     fn new_client(&self) -> Client {
-        let shared = &self.poller.shared;
-        Client::new(shared.endpoint.clone(), self.source, shared.stats.clone())
+        self.poller.shared.client(self.source)
     }
 
     async fn live(&mut self) {

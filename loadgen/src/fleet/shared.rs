@@ -1,6 +1,7 @@
 //! What all collectors of a fleet use together.
 
 use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::FleetOptions;
+use crate::client::Client;
 use crate::feed::TruthReader;
 use crate::ledger::Ledger;
 use crate::loopback::Endpoint;
@@ -58,6 +60,12 @@ impl Shared {
             lists: Mutex::default(),
             jobs: Mutex::default(),
         }
+    }
+
+    /// A client that has no connection yet.
+    pub(super) fn client(&self, source: Option<IpAddr>) -> Client {
+        let client = Client::new(self.endpoint.clone(), source, self.stats.clone());
+        client.dialling(self.options.dialling.clone())
     }
 
     /// Time since the ledger's zero.

@@ -4,13 +4,13 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, anyhow, bail};
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::client::{Asking, Client};
+use crate::client::{Answer, Asking, Client};
 use crate::loopback::Endpoint;
 
 /// Time between looks at `/readyz`.
@@ -25,16 +25,22 @@ const LOG_TAIL: usize = 2000;
 pub(crate) struct Instance {
     number: usize,
     address: SocketAddr,
+    https: SocketAddr,
     command: Vec<String>,
+    environment: Vec<(String, String)>,
     log: PathBuf,
+    /// Where its output goes instead of the log.
+    output: Option<PathBuf>,
     child: Option<Child>,
 }
 
 impl Instance {
-    /// Reserves a port and fills the command's `{config}` and `{listen}`.
+    /// Reserves two ports and fills the command's `{config}` and `{listen}`.
     pub(crate) fn new(number: usize, command: &str, config: &Path, directory: &Path) -> anyhow::Result<Self> {
-        // free again when the listener is dropped, and not given out by the kernel again soon
-        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        // free again when the listeners are dropped, and not given out by the kernel again soon
+        let listen = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+        let listeners = (listen()?, listen()?);
+        let (address, https) = (listeners.0.local_addr()?, listeners.1.local_addr()?);
         let fill = |word: String| {
             word.replace("{config}", &config.to_string_lossy()).replace("{listen}", &address.to_string())
         };
@@ -43,11 +49,31 @@ impl Instance {
             bail!("the command is empty");
         }
         let log = directory.join(format!("allocator-{number}.log"));
-        Ok(Instance { number, address, command, log, child: None })
+        Ok(Instance { number, address, https, command, environment: Vec::new(), log, output: None, child: None })
+    }
+
+    /// Processes have these variables, too.
+    pub(super) fn set_environment(&mut self, environment: Vec<(String, String)>) {
+        self.environment = environment;
+    }
+
+    /// Processes write to this file instead of the log.
+    pub(super) fn set_output(&mut self, output: &str) {
+        self.output = Some(output.into());
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it is told to listen with HTTPS.
+    pub(super) fn https_address(&self) -> SocketAddr {
+        self.https
+    }
+
+    /// Whether there is a process.
+    pub(super) fn runs(&self) -> bool {
+        self.child.is_some()
     }
 
     /// Starts the process; gives its process id.
@@ -55,9 +81,11 @@ impl Instance {
         if self.child.is_some() {
             bail!("allocator {} runs already", self.number);
         }
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(&self.log)?;
+        let log = self.output.as_ref().unwrap_or(&self.log);
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(log)?;
         let child = Command::new(&self.command[0])
             .args(&self.command[1..])
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -125,10 +153,18 @@ impl Instance {
 
 /// Whether `/readyz` answers 200 within a second.
 pub(super) async fn is_ready(address: SocketAddr) -> bool {
-    let endpoint = Endpoint { address, authority: address.to_string(), prefix: String::new() };
-    let mut client = Client::new(Arc::new(endpoint), None, Arc::default());
-    let answer = timeout(Duration::from_secs(1), client.get("/readyz", Asking::Targets)).await;
-    matches!(answer, Ok(Ok(answer)) if answer.status == 200)
+    ask(address, "/readyz").await.is_some_and(|answer| answer.status == 200)
+}
+
+/// What it takes the time to be, by the `Date` of its answers.
+pub(super) async fn time_shown(address: SocketAddr) -> Option<SystemTime> {
+    httpdate::parse_http_date(&ask(address, "/livez").await?.date?).ok()
+}
+
+/// The answer, if it comes within a second.
+async fn ask(address: SocketAddr, path: &str) -> Option<Answer> {
+    let mut client = Client::new(Arc::new(Endpoint::from(address)), None, Arc::default());
+    timeout(Duration::from_secs(1), client.get(path, Asking::Targets)).await.ok()?.ok()
 }
 
 /// Splits a command line at white space; single and double quotes keep words together.

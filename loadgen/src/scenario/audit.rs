@@ -1,39 +1,31 @@
 //! Checks of the allocator's own view: `/jobs/<job>/targets` without `collector_id` is one snapshot of one job.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::source::Source;
 use crate::client::{Asking, Client};
-use crate::feed::World;
-use crate::loopback::Endpoint;
 use crate::protocol::http_sd::read_job_listing;
 use crate::protocol::query_escape;
 use crate::report::Audit;
 use crate::stats::lock;
 
 /// Asks for one job after the other, for ever.
-pub(super) async fn run(endpoint: Endpoint, world: Arc<Mutex<World>>, every: Duration, found: Arc<Mutex<Audit>>) {
-    let mut client = Client::new(Arc::new(endpoint.clone()), None, Arc::default());
-    let jobs = lock(&world).synth().jobs();
-    let mut before: BTreeMap<u32, HashSet<u64>> = BTreeMap::new();
-    for job in (0..jobs).cycle() {
+pub(super) async fn run(mut client: Client, source: Arc<Mutex<Source>>, every: Duration, found: Arc<Mutex<Audit>>) {
+    let jobs = lock(&source).jobs();
+    let mut before: Vec<HashSet<u64>> = vec![HashSet::new(); jobs.len()];
+    for (number, name) in jobs.iter().enumerate().cycle() {
         tokio::time::sleep(every).await;
-        let (name, existing): (String, HashSet<u64>) = {
-            let world = lock(&world);
-            (world.synth().job_name(job), world.fingerprints(job).iter().map(|target| target.identity).collect())
-        };
+        let existing = lock(&source).identities(number);
         // only what existed at the last look already must have an owner: newer targets may not have arrived yet
-        let settled: HashSet<u64> = match before.get(&job) {
-            Some(last) => existing.intersection(last).copied().collect(),
-            None => HashSet::new(),
-        };
-        before.insert(job, existing);
-        let path = format!("{}/jobs/{}/targets", endpoint.prefix, query_escape(&name));
+        let settled: HashSet<u64> = existing.intersection(&before[number]).copied().collect();
+        before[number] = existing;
+        let path = format!("/jobs/{}/targets", query_escape(name));
         let answer = client.get(&path, Asking::Targets).await;
         let mut audit = lock(&found);
         match answer {
-            Ok(answer) if answer.status == 200 => check(&answer.body, &name, &settled, &mut audit),
+            Ok(answer) if answer.status == 200 => check(&answer.body, name, &settled, &mut audit),
             _ => audit.errors += 1,
         }
     }

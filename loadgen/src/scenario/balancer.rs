@@ -15,6 +15,15 @@ use super::allocator::is_ready;
 /// Time between readiness probes. A kubelet probes every 10 s; here restarts come faster, too.
 const PROBE_PERIOD: Duration = Duration::from_millis(100);
 
+/// One instance.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Backend {
+    /// Where `/readyz` is asked for.
+    pub(super) probed: SocketAddr,
+    /// Where connections go.
+    pub(super) served: SocketAddr,
+}
+
 /// Forwards until dropped.
 #[derive(Debug)]
 pub(super) struct Balancer {
@@ -23,8 +32,8 @@ pub(super) struct Balancer {
 }
 
 impl Balancer {
-    /// Reserves a port and starts to probe `backends`.
-    pub(super) async fn start(backends: Vec<SocketAddr>) -> io::Result<Self> {
+    /// Reserves a port and starts to probe the backends.
+    pub(super) async fn start(backends: Vec<Backend>) -> io::Result<Self> {
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()?;
         let balancer = Balancer { address, stop: CancellationToken::new() };
         let (send, ready) = watch::channel(Vec::new());
@@ -44,12 +53,12 @@ impl Drop for Balancer {
     }
 }
 
-async fn probe(backends: Vec<SocketAddr>, ready: watch::Sender<Vec<SocketAddr>>) {
+async fn probe(backends: Vec<Backend>, ready: watch::Sender<Vec<SocketAddr>>) {
     loop {
         let mut now = Vec::new();
         for backend in &backends {
-            if is_ready(*backend).await {
-                now.push(*backend);
+            if is_ready(backend.probed).await {
+                now.push(backend.served);
             }
         }
         ready.send_if_modified(|before| {

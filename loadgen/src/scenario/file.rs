@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::step::StepKind;
+use crate::cluster::Population;
 use crate::duration::Time;
-use crate::feed::{ChurnKind, FeedMode};
+use crate::feed::ChurnKind;
 use crate::report::{Expectation, number_at};
 use crate::synth::SynthOptions;
 use crate::yaml;
@@ -78,6 +80,9 @@ pub enum Feed {
     File,
     /// An http_sd server, asked every two seconds.
     Http,
+    /// A simulated Kubernetes API server (`loadgen cluster` serves one alone). The collectors are pods there, too, and have the names of a StatefulSet's.
+    #[value(skip)]
+    Cluster,
 }
 
 /// Settings of the allocator under test.
@@ -92,6 +97,10 @@ pub struct Allocator {
     pub relabel: bool,
     /// Whether collectors reach the instances through a TCP balancer that follows `/readyz`, as a Service does.
     pub balancer: bool,
+    /// Whether collectors come over HTTPS with client certificates.
+    pub https: bool,
+    /// Whether its output goes to a disk that is full (`/dev/full`).
+    pub full_disk: bool,
     /// Longest time from start to ready.
     pub ready_timeout: Time,
 }
@@ -103,6 +112,8 @@ impl Default for Allocator {
             fallback: None,
             relabel: true,
             balancer: false,
+            https: false,
+            full_disk: false,
             ready_timeout: Time(Duration::from_secs(60)),
         }
     }
@@ -156,91 +167,6 @@ impl Default for Limits {
     }
 }
 
-/// One step.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum StepKind {
-    /// Starts allocator instance n and waits until it is ready.
-    Start(usize),
-    /// Starts allocator instance n and does not wait.
-    StartUnready(usize),
-    /// SIGKILL to instance n.
-    Kill(usize),
-    /// SIGTERM to instance n; waits until it exits, which must be with 0.
-    Terminate(usize),
-    /// Waits until every target is held exactly once and every change is known; an error after this long.
-    Settle(Time),
-    /// Measuring begins here; what was before is forgotten.
-    Mark,
-    /// Lets time pass.
-    Wait(Time),
-    /// Changes the number of collectors.
-    Scale(u32),
-    /// Restarts the collectors one after the other.
-    RollingRestart {
-        /// How long each is away, and the pause before the next.
-        pause: Time,
-        /// Whether the allocator still sees a collector while it is away.
-        #[serde(default)]
-        membership_kept: bool,
-    },
-    /// Changes targets.
-    Churn {
-        /// What happens.
-        kind: ChurnKind,
-        /// Targets per second.
-        rate: Rate,
-        /// For how long.
-        #[serde(rename = "for")]
-        duration: Time,
-        /// Go on with the next step meanwhile.
-        #[serde(default)]
-        background: bool,
-    },
-    /// How the feed answers (http feed only).
-    Feed(FeedMode),
-}
-
-/// Targets per second, as a number or as a share of all targets (`1%`).
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
-#[serde(try_from = "serde_json::Value")]
-pub enum Rate {
-    /// Number of targets.
-    Targets(f64),
-    /// Part of all targets.
-    Share(f64),
-}
-
-impl Rate {
-    /// Targets per second of a cluster of that size.
-    pub fn per_second(self, targets: u64) -> f64 {
-        match self {
-            Rate::Targets(rate) => rate,
-            Rate::Share(share) => share * targets as f64,
-        }
-    }
-}
-
-impl std::str::FromStr for Rate {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (number, share) = text.strip_suffix('%').map_or((text, false), |number| (number, true));
-        match number.trim().parse::<f64>() {
-            Ok(rate) if rate.is_finite() && rate >= 0.0 => {
-                Ok(if share { Rate::Share(rate / 100.0) } else { Rate::Targets(rate) })
-            }
-            _ => Err(format!("{text:?} is not a rate such as 50 or 1%")),
-        }
-    }
-}
-
-impl TryFrom<serde_json::Value> for Rate {
-    type Error = String;
-    fn try_from(value: serde_json::Value) -> Result<Self, String> {
-        value.as_str().map_or_else(|| value.to_string(), str::to_owned).parse()
-    }
-}
-
 /// What a number must be: at most this, or within bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(untagged)]
@@ -273,27 +199,53 @@ impl Scenario {
     fn parse(text: &str) -> Result<Self, String> {
         let value = yaml::parse(text).map_err(|error| error.to_string())?;
         let scenario: Scenario = serde_json::from_value(value).map_err(|error| error.to_string())?;
-        let fail = |why: &str| Err(why.to_owned());
-        match &scenario {
-            Scenario { version, .. } if *version != 1 => fail("version must be 1"),
-            Scenario { collectors, .. } if !(collectors.time_scale > 0.0 && collectors.time_scale <= 10_000.0) => {
-                fail("collectors.time_scale must be above 0 and at most 10000")
-            }
-            Scenario { feed: Feed::File, steps, .. } if steps.iter().any(|step| matches!(step, StepKind::Feed(_))) => {
-                fail("a feed step needs feed: http")
-            }
-            Scenario { collectors, .. } if collectors.lanes == Some(0) => fail("collectors.lanes must be at least 1"),
-            _ => Ok(scenario),
+        scenario.problem().map_or(Ok(()), |why| Err(why.to_owned()))?;
+        Ok(scenario)
+    }
+
+    /// What does not go together.
+    fn problem(&self) -> Option<&'static str> {
+        let has = |is_so: fn(&StepKind) -> bool| self.steps.iter().any(is_so);
+        let Collectors { time_scale, lanes, .. } = self.collectors;
+        let wrong = [
+            (self.version != 1, "version must be 1"),
+            (!(time_scale > 0.0 && time_scale <= 10_000.0), "collectors.time_scale must be above 0 and at most 10000"),
+            (lanes == Some(0), "collectors.lanes must be at least 1"),
+            (self.feed != Feed::Http && has(|step| matches!(step, StepKind::Feed(_))), "a feed step needs feed: http"),
+            (
+                self.feed != Feed::Cluster && has(|step| matches!(step, StepKind::Api(_))),
+                "an api step needs feed: cluster",
+            ),
+            (
+                self.feed == Feed::Cluster
+                    && has(|step| matches!(step, StepKind::Churn { kind: ChurnKind::MetaOnly, .. })),
+                "meta-only churn needs feed: file or http",
+            ),
+            (
+                !self.allocator.https && has(|step| matches!(step, StepKind::Certificates(_))),
+                "a certificates step needs allocator.https",
+            ),
+        ];
+        wrong.into_iter().find(|(is_so, _)| *is_so).map(|(_, why)| why)
+    }
+
+    /// Makes it pass so many times faster: collectors poll faster, and what steps wait for is shorter.
+    pub fn hurry(&mut self, factor: f64) {
+        self.collectors.time_scale = (self.collectors.time_scale * factor).min(10_000.0);
+        self.steps.iter_mut().for_each(|step| step.hurry(factor));
+    }
+
+    /// Name of a collector.
+    pub(super) fn collector(&self, number: u32) -> String {
+        match self.feed {
+            Feed::Cluster => Population::collector_name(number),
+            Feed::File | Feed::Http => format!("{}{number}", self.collectors.prefix),
         }
     }
 
     /// Number of allocator instances the steps speak of.
     pub fn instances(&self) -> usize {
-        let named = self.steps.iter().filter_map(|step| match step {
-            StepKind::Start(n) | StepKind::StartUnready(n) | StepKind::Kill(n) | StepKind::Terminate(n) => Some(*n + 1),
-            _ => None,
-        });
-        named.max().unwrap_or(0)
+        self.steps.iter().filter_map(|step| step.instance()).max().map_or(0, |most| most + 1)
     }
 
     /// Judges a report.
@@ -337,6 +289,17 @@ mod tests {
     }
 
     #[test]
+    fn in_a_hurry_everything_is_shorter() {
+        let mut scenario = Scenario::parse(&format!("{SMALL}- wait: 8s\n- rolling-restart: {{pause: 2s}}\n")).unwrap();
+        scenario.hurry(4.0);
+        assert_eq!(scenario.collectors.time_scale, 40.0);
+        assert_eq!(scenario.steps[4], StepKind::Wait(Time(Duration::from_secs(2))));
+        let pause = Time(Duration::from_millis(500));
+        assert_eq!(scenario.steps[5], StepKind::RollingRestart { pause, membership_kept: false });
+        assert_eq!(scenario.steps[1], StepKind::Settle(Time(Duration::from_secs(10))), "patience is no pause");
+    }
+
+    #[test]
     fn steps_and_defaults_are_read() {
         let scenario = Scenario::parse(SMALL).unwrap();
         assert_eq!(scenario.instances(), 2);
@@ -359,6 +322,9 @@ mod tests {
             (SMALL.replace("10s", "10x"), "not a duration"),
             (SMALL.replace("name: x", "name: x\ncolour: red"), "colour"),
             (format!("{SMALL}- feed: hang\n"), "feed: http"),
+            (format!("{SMALL}- api: down\n"), "feed: cluster"),
+            (format!("{SMALL}- certificates: garbage\n"), "allocator.https"),
+            (format!("{SMALL}- clock: 5s\n"), "not a jump"),
             (SMALL.replace("name: x", "name: x\ncollectors: {time_scale: 0}"), "time_scale"),
             ("steps: [".to_owned(), "yaml"),
         ] {

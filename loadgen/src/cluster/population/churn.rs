@@ -7,6 +7,7 @@ use super::shapes::Phase;
 use super::{PodState, Population};
 use crate::cluster::SimulatedCluster;
 use crate::cluster::server::Shared;
+use crate::protocol::Fingerprint;
 use crate::rng::Rng;
 
 /// Kind of change.
@@ -43,6 +44,15 @@ pub struct Expectation {
     pub at: Instant,
 }
 
+/// A target that takes the place of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Replaced {
+    /// The one that goes.
+    pub removed: Fingerprint,
+    /// The one that comes.
+    pub added: Fingerprint,
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Pending {
     Replace(u32),
@@ -73,6 +83,17 @@ impl ClusterChurn {
         cluster: &SimulatedCluster,
         seconds: f64,
     ) -> Vec<Expectation> {
+        self.advance_telling(population, cluster, seconds, &mut |_| {})
+    }
+
+    /// The same, telling of each target before anybody can see that it is another one.
+    pub fn advance_telling(
+        &mut self,
+        population: &mut Population,
+        cluster: &SimulatedCluster,
+        seconds: f64,
+        tell: &mut dyn FnMut(Replaced),
+    ) -> Vec<Expectation> {
         let shared = cluster.shared();
         let mut expected = Vec::new();
         self.due += self.rate * seconds;
@@ -89,7 +110,7 @@ impl ClusterChurn {
             match self.queue.pop_front() {
                 Some(Pending::Replace(pod)) => {
                     let node = self.other_node(population, population.pods[pod as usize].node);
-                    expected.push(population.replace_pod(pod, node, shared));
+                    expected.push(population.replace_pod(pod, node, shared, tell));
                 }
                 Some(Pending::Return(node)) => shared.write("nodes", population.node(node, true)),
                 None => {}
@@ -134,7 +155,7 @@ impl ClusterChurn {
 impl Population {
     /// What the controllers and a kubelet do when a pod is replaced, all at once: the new one is made, scheduled and
     /// ready, the old one winds down, the slice takes the one and then lets the other go.
-    fn replace_pod(&mut self, pod: u32, node: u32, shared: &Shared) -> Expectation {
+    fn replace_pod(&mut self, pod: u32, node: u32, shared: &Shared, tell: &mut dyn FnMut(Replaced)) -> Expectation {
         let service = self.service_of(pod);
         let old = self.pods[pod as usize];
         let revision = self.revisions[service as usize];
@@ -146,6 +167,8 @@ impl Population {
         let leaving = self.pod(service, pod, old, Phase::Terminating);
         shared.write("pods", leaving.clone());
         let slice = self.slice_of(service, pod);
+        let job = self.job_of(service);
+        tell(Replaced { removed: self.target(&job, old), added: self.target(&job, new) });
         let at = Instant::now();
         shared.write("endpointslices", self.slice(service, slice, Some((pod, old))));
         if self.options.endpoints {
@@ -153,7 +176,7 @@ impl Population {
         }
         shared.write("endpointslices", self.slice(service, slice, None));
         shared.take_away("pods", &leaving);
-        Expectation { place: Place::Targets(self.job_of(service)), text: format!("\"{}\"", self.pod_address(new)), at }
+        Expectation { place: Place::Targets(job), text: format!("\"{}\"", self.pod_address(new)), at }
     }
 
     fn edit_monitor(&mut self, monitor: u32, shared: &Shared) -> Expectation {

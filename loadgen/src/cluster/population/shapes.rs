@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{ENDPOINTS, PodState, Population, SLICE};
+use super::{COLLECTOR_PREFIX, ENDPOINTS, PodState, Population, SLICE};
 use crate::cluster::http::write::uid;
 use crate::rng::Rng;
 
@@ -311,8 +311,8 @@ impl Population {
     pub(super) fn collector(&self, collector: u32) -> Value {
         let daemon = self.options.daemon_set;
         let name = match daemon {
-            true => format!("otel-collector-{}", word([8, collector.into(), 0], self.options.seed, 5)),
-            false => format!("otel-collector-{collector}"),
+            true => format!("{COLLECTOR_PREFIX}{}", word([8, collector.into(), 0], self.options.seed, 5)),
+            false => Population::collector_name(collector),
         };
         let node = collector % self.options.nodes.max(1);
         let state = PodState { serial: 0, revision: 0, node, ip: 0x7f_0000 + collector };
@@ -327,7 +327,9 @@ impl Population {
         spec["nodeName"] = node_name(node).into();
         let owner = if daemon { "DaemonSet" } else { "StatefulSet" };
         let mut status = self.running("otc-container", state);
-        if collector >= self.options.collectors.saturating_sub(self.options.unready_collectors) {
+        let planned = self.options.collectors;
+        // one that was not planned is ready
+        if (planned.saturating_sub(self.options.unready_collectors)..planned).contains(&collector) {
             for kind in ["Ready", "ContainersReady"] {
                 let conditions = status["conditions"].as_array_mut().into_iter().flatten();
                 conditions
@@ -337,7 +339,7 @@ impl Population {
             status["containerStatuses"][0]["ready"] = false.into();
         }
         json!({
-            "metadata": {"name": name, "generateName": "otel-collector-", "namespace": self.options.collector_namespace,
+            "metadata": {"name": name, "generateName": COLLECTOR_PREFIX, "namespace": self.options.collector_namespace,
                 "uid": uid(&name), "creationTimestamp": self.created, "labels": labels,
                 "ownerReferences": [{"apiVersion": "apps/v1", "kind": owner, "name": "otel-collector",
                     "uid": uid(owner), "controller": true, "blockOwnerDeletion": true}]},
