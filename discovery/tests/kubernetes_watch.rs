@@ -367,6 +367,21 @@ async fn a_watch_that_ends_at_once_again_and_again_does_not_spin() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_that_comes_back_without_its_history_is_listed_at_once() {
+    let mut server = Server::new(paged());
+    let (mut seen, stream) = server.watching(&[thing("a", 1, 1)]).await;
+    stream.reset();
+    for _ in 0..8 {
+        drop(server.next().await); // reset: the pause grows to half a minute
+    }
+    server.next().await.expect_watch("10").refuse(410, "too old resource version: 10 (20)");
+    let began = Instant::now();
+    server.next().await.expect_list("").json(200, &list(20, "", &[thing("b", 2, 15)]));
+    assert!(began.elapsed() < Duration::from_millis(10), "{:?}", began.elapsed());
+    assert_eq!(names(&seen.changes().await), ["a", "b"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_server_that_forgets_everything_at_once_is_not_listed_in_a_loop() {
     let mut server = Server::new(paged());
     let (_seen, stream) = server.watching(&[]).await;

@@ -44,6 +44,8 @@ pub(super) struct WatchTask<K: Kind> {
     listed: bool,
     /// Lists of this kind may stream.
     streams: bool,
+    /// A version was gone since the last good watch, and a list was begun at once.
+    hurried: bool,
 }
 
 /// A watch that is open.
@@ -72,6 +74,7 @@ impl<K: Kind> WatchTask<K> {
             notes,
             version: None,
             listed: false,
+            hurried: false,
         }
     }
 
@@ -218,6 +221,7 @@ impl<K: Kind> WatchTask<K> {
         let lasted = began.elapsed();
         if lasted >= GOOD_WATCH {
             self.retry.reset();
+            self.hurried = false;
         }
         result.map(|()| lasted)
     }
@@ -267,6 +271,8 @@ impl<K: Kind> WatchTask<K> {
                     pause = Duration::ZERO;
                 }
             }
+            // The server is there: after a long absence the pause would be half a minute. A second time it may go on like this.
+            Reason::Gone if !self.hurried => (self.version, self.hurried, pause) = (None, true, Duration::ZERO),
             Reason::Gone | Reason::Absent | Reason::Refused | Reason::Garbage => self.version = None,
             Reason::Forbidden | Reason::Silence | Reason::Other => {}
         }
