@@ -10,7 +10,7 @@ use clap::Parser;
 use serde_json::json;
 use ta_bench::{Loaded, Workload, build, collectors, resident};
 use ta_engine::{Phase, StrategyKind};
-use ta_loadgen::synth::SynthOptions;
+use ta_loadgen::synth::{SynthGroup, SynthOptions};
 use ta_model::group::GroupBuilder;
 
 #[global_allocator]
@@ -114,12 +114,40 @@ fn main() {
     let budget = args.body_budget << 20;
     let mut loaded = Loaded::with_budget(table, args.strategy, collectors(args.collectors), args.threads, budget);
     let before = resident();
+    if args.threads > 1 {
+        scaling(&workload, &mut report);
+    }
     let ingested = ingest(&workload, &loaded, &mut report);
     let fed = resident().saturating_sub(before);
     steps(&workload, &mut loaded, ingested, &mut report);
     bytes(&mut loaded, before, fed, &mut report);
     bodies(&loaded, &mut report);
     report.finish(&args);
+}
+
+/// What any engine fed with strings has to do at least.
+fn merge_labels(group: &SynthGroup) {
+    for target in &group.targets {
+        let mut all: Vec<(&str, &str)> = Vec::with_capacity(group.labels.len() + target.len());
+        all.extend(group.labels.iter().chain(target).map(|(name, value)| (name.as_str(), value.as_str())));
+        all.sort_unstable();
+        black_box(&all);
+    }
+}
+
+/// What a second thread is worth on this machine, for work that shares nothing: two virtual processors may be one core.
+fn scaling(workload: &Workload, report: &mut Report) {
+    const GROUPS: usize = 2_000;
+    let groups: Vec<SynthGroup> = workload.plans().take(GROUPS).map(|plan| workload.render(&plan)).collect();
+    let merge = || (0..5).for_each(|_| groups.iter().for_each(merge_labels));
+    let rounds = (0..5).map(|_| {
+        let one_after_the_other = timed(|| [merge(), merge()]).1;
+        let at_once = timed(|| std::thread::scope(|scope| drop([scope.spawn(merge), scope.spawn(merge)]))).1;
+        one_after_the_other.as_secs_f64() / at_once.as_secs_f64()
+    });
+    let mut rounds: Vec<f64> = rounds.collect();
+    rounds.sort_unstable_by(f64::total_cmp);
+    report.value("anchor: merging on 1 thread / on 2", rounds[rounds.len() / 2], "×");
 }
 
 /// Generates, merges and compacts group by group, so that only what the store keeps stays in memory.
@@ -130,15 +158,7 @@ fn ingest(workload: &Workload, loaded: &Loaded, report: &mut Report) -> Duration
     let writer = loaded.store.writer();
     for plan in workload.plans() {
         let group = workload.render(&plan);
-        merge += timed(|| {
-            for target in &group.targets {
-                let mut all: Vec<(&str, &str)> = Vec::with_capacity(group.labels.len() + target.len());
-                all.extend(group.labels.iter().chain(target).map(|(name, value)| (name.as_str(), value.as_str())));
-                all.sort_unstable();
-                black_box(&all);
-            }
-        })
-        .1;
+        merge += timed(|| merge_labels(&group)).1;
         compact += timed(|| black_box(build(&mut builder, &group))).1;
         let change = workload.change(&mut builder, &plan);
         store += timed(|| writer.apply([change])).1;
