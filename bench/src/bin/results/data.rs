@@ -14,6 +14,8 @@ pub(crate) struct Data {
     footprints: BTreeMap<String, Vec<Value>>,
     pub(crate) requests: Vec<Value>,
     pub(crate) nginx: Vec<Value>,
+    /// Another allocator on the same shares.
+    pub(crate) other: Vec<Value>,
     pub(crate) readers: Vec<Value>,
     pub(crate) idle: Value,
     /// Rows of the table of `balance`, its head first.
@@ -37,6 +39,7 @@ impl Data {
         let mut data = Self {
             requests: of_rounds(&text("requests.jsonl"))?,
             nginx: of_rounds(&text("nginx.jsonl"))?,
+            other: of_rounds(&text("other.jsonl"))?,
             readers: rows("readers.json"),
             idle: json("idle.json"),
             balance: text("balance.tsv").lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect(),
@@ -94,7 +97,8 @@ impl Data {
         let ours = ["whole", "streamed", "gzip", "not_modified"].map(|case| line(case, &self.requests, case));
         let theirs = [("nginx, file", "whole"), ("nginx, gzip_static", "gzip")];
         let theirs = theirs.map(|(name, case)| line(name, &self.nginx, case));
-        ours.into_iter().chain(theirs).filter(|(_, points)| !points.is_empty()).collect()
+        let other = line("another allocator", &self.other, "whole");
+        ours.into_iter().chain(theirs).chain([other]).filter(|(_, points)| !points.is_empty()).collect()
     }
 
     /// A line for every function of a criterion group, its parameter as x, the median divided by `by` as y.

@@ -59,7 +59,18 @@ fn requests(text: &mut String, data: &Data) {
     );
     head(
         text,
-        &["targets", "bytes", "whole", "streamed", "gzip", "304", "nginx file", "nginx gzip_static", "nginx 304"],
+        &[
+            "targets",
+            "bytes",
+            "whole",
+            "streamed",
+            "gzip",
+            "304",
+            "nginx file",
+            "nginx gzip_static",
+            "nginx 304",
+            "other allocator",
+        ],
     );
     for row in data.requests.iter().filter(|row| row["case"] == "whole") {
         let targets = row["targets"].as_u64().unwrap_or(0);
@@ -67,7 +78,7 @@ fn requests(text: &mut String, data: &Data) {
         let theirs = |case| number(Data::request(&data.nginx, case, targets), 1);
         writeln!(
             text,
-            "| {targets} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            "| {targets} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
             row["bytes"],
             ours("whole"),
             ours("streamed"),
@@ -75,9 +86,13 @@ fn requests(text: &mut String, data: &Data) {
             ours("not_modified"),
             theirs("whole"),
             theirs("gzip"),
-            theirs("not_modified")
+            theirs("not_modified"),
+            number(Data::request(&data.other, "whole", targets), 1)
         )
         .expect("a String takes every write");
+    }
+    if !data.other.is_empty() {
+        text.push_str("\nThe other allocator is the one that `BENCH_OTHER` named: see `scripts/bench-other` and bench/README.md.\n");
     }
     if let Some(each) = data.idle["bytes_per_connection"].as_f64() {
         writeln!(
