@@ -5,6 +5,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 CARGO ?= cargo
 CRATES := ta-model ta-engine ta-discovery ta-server ta-loadgen ta-bench
 IMAGE ?= target-allocator:dev
+FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
 
@@ -56,6 +57,14 @@ check-each: ## each crate alone, so that its manifest is honest
 doc: ## API documentation, broken links are errors
 	RUSTDOCFLAGS="-D rustdoc::broken_intra_doc_links" $(CARGO) doc --locked --workspace --no-deps --document-private-items
 
+fuzz: ## random bytes into whatever takes any, a minute for each target (FUZZ_SECONDS)
+	@scripts/need build
+	scripts/fuzz $(FUZZ_SECONDS)
+
+fuzz-replay: ## what fuzzing has kept, once more, without libFuzzer
+	@scripts/need build
+	$(CARGO) test --locked --manifest-path fuzz/Cargo.toml --target-dir target
+
 bench: ## measure, and write bench/RESULTS.md (20 minutes)
 	@scripts/need build
 	scripts/bench
@@ -92,4 +101,4 @@ image-shape: ## run the static binary as the image would: empty read-only root, 
 	scripts/image-shape
 	TARGET_ALLOCATOR=$$(scripts/static) $(CARGO) test --locked -p ta-server --test operator
 
-.PHONY: help run test acceptance e2e browser lint fmt clippy firewall licences check-each doc bench bench-all bench-smoke bench-instructions footprint balance static notices image image-shape
+.PHONY: help run test acceptance e2e browser lint fmt clippy firewall licences check-each doc fuzz fuzz-replay bench bench-all bench-smoke bench-instructions footprint balance static notices image image-shape

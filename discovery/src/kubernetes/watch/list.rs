@@ -4,15 +4,19 @@
 //! sizes. So nothing waits for the end of it: what is held is one object at a time, and the text around them.
 
 use memchr::memchr2;
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 
 /// No object is longer: etcd takes 1.5 MiB, the JSON of which is at most a few times that.
 const LONGEST_OBJECT: usize = 64 << 20;
 
+/// Stands for an object in the envelope.
+const OBJECT: u8 = b'0';
+
 /// Takes a JSON list apart.
 #[derive(Debug, Default)]
 pub(super) struct ListReader {
-    /// The text without the objects.
+    /// The text, with [`OBJECT`] for each object: so that what stands between them is looked at too.
     envelope: Vec<u8>,
     /// The object at hand, as far as it has come.
     object: Vec<u8>,
@@ -63,6 +67,7 @@ impl ListReader {
                 }
                 open @ (b'{' | b'[') => {
                     if self.at == At::Items && open == b'{' && self.depth == ITEMS {
+                        self.envelope.extend_from_slice(&text[from..next]);
                         from = next;
                         self.at = At::Object;
                     }
@@ -81,18 +86,18 @@ impl ListReader {
                         self.object.extend_from_slice(&text[from..=next]);
                         object(&self.object);
                         self.object.clear();
+                        self.envelope.push(OBJECT);
+                        from = next + 1;
                         self.at = At::Items;
                     } else if self.at == At::Items && self.depth == LIST {
-                        from = next;
                         self.at = At::Envelope;
                     }
                 }
             }
         }
         match self.at {
-            At::Envelope => self.envelope.extend_from_slice(&text[from..]),
+            At::Envelope | At::Items => self.envelope.extend_from_slice(&text[from..]),
             At::Object => self.object.extend_from_slice(&text[from..]),
-            At::Items => {}
         }
         if self.envelope.len().max(self.object.len()) > LONGEST_OBJECT {
             return Err(format!("the list has an object of more than {} MiB", LONGEST_OBJECT >> 20));
@@ -119,11 +124,23 @@ impl ListReader {
         text[index..].iter().position(is_mark).map(|length| index + length)
     }
 
-    /// The list has ended.
+    /// The list has ended. What is no JSON, or has something else than objects, is no list: nobody is to be missed in it.
     pub(super) fn finish(self) -> Result<Envelope, String> {
         #[derive(Deserialize)]
         struct List {
             metadata: Metadata,
+            #[serde(default, rename = "items")]
+            _items: Option<Vec<Object>>,
+        }
+        /// [`OBJECT`]. Many of them take no memory.
+        struct Object;
+        impl<'de> Deserialize<'de> for Object {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                match u8::deserialize(from)? {
+                    0 => Ok(Self),
+                    _ => Err(D::Error::custom("something else than an object")),
+                }
+            }
         }
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -186,7 +203,6 @@ mod tests {
         for text in [
             r#"{"items":null,"metadata":{"resourceVersion":"7"}}"#,
             r#"{"items":[],"metadata":{"resourceVersion":"7"}}"#,
-            r#"{"items":[null, 3, "x"],"metadata":{"resourceVersion":"7"}}"#,
             r#"{"metadata":{"resourceVersion":"7"}}"#,
         ] {
             assert_eq!(read(text, 3), (vec![], Ok(Envelope { version: "7".into(), more: None })), "{text}");
@@ -202,6 +218,12 @@ mod tests {
             ("", "no list"),
             ("<html>", "no list"),
             ("}{", "the list has more closing brackets than opening"),
+            (r#"{"metadata":{"resourceVersion":"7"},"items":[{"a":1} {"b":1}]}"#, "no list"),
+            (r#"{"metadata":{"resourceVersion":"7"},"items":[{"a":1},<html>]}"#, "no list"),
+            (r#"{"metadata":{"resourceVersion":"7"},"items":[[{"a":1}]]}"#, "no list"),
+            (r#"{"metadata":{"resourceVersion":"7"},"items":[null, 3, "x"]}"#, "no list"),
+            (r#"{"metadata":{"resourceVersion":"7"},"items":[3]}"#, "no list"),
+            (r#"{"metadata":{"resourceVersion":"7"},"it\u0065ms":[{"a":1}]}"#, "no list"),
         ] {
             let got = read(text, 4).1.unwrap_err();
             assert!(got.starts_with(error), "{text}: {got}");
