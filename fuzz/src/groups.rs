@@ -177,10 +177,16 @@ fn check_served(groups: &[StaticGroup]) {
     }
 }
 
-/// Groups are read from JSON as from YAML: all JSON is YAML.
+/// Groups are read from YAML as from JSON, but for some characters that YAML refuses or takes for the end of a line.
 fn check_files(groups: &[StaticGroup]) {
     let group = |group: &StaticGroup| serde_json::json!({ "targets": group.targets, "labels": group.labels });
     let text = serde_json::Value::Array(groups.iter().map(group).collect()).to_string();
     assert_eq!(decode_groups_json(text.as_bytes()).as_deref(), Ok(groups), "{text}");
-    assert_eq!(decode_groups_yaml(&text).as_deref(), Ok(groups), "{text}");
+    if !text.contains(is_nothing_in_yaml) {
+        assert_eq!(decode_groups_yaml(&text).as_deref(), Ok(groups), "{text}");
+    }
+}
+
+fn is_nothing_in_yaml(char: char) -> bool {
+    matches!(char, '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
 }

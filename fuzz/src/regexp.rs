@@ -111,7 +111,8 @@ fn is_common(pattern: &str) -> bool {
     while let Some(next) = rest.chars().next() {
         let width = match next {
             '(' if rest.starts_with("(?:") => 3,
-            '(' if rest.starts_with("(?i)") => 4,
+            // what is repeated after that is what stands before it, to Go alone
+            '(' if rest.starts_with("(?i)") && !rest[4..].starts_with(['*', '+', '?']) => 4,
             '(' if rest.starts_with("(?") => return false,
             '(' | ')' | '|' | '*' | '+' | '?' | '.' | '^' | '$' => 1,
             '[' => match class(rest) {

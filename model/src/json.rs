@@ -4,12 +4,14 @@
 //! upstream's: HTML-safe (`<`, `>`, `&`), U+2028 and U+2029 escaped, everything else as UTF-8
 //! (Go: `encoding/json`, `goccy/go-json`).
 
-/// Whether backspace and form feed have a short form: they do inside target labels, not in `/scrape_configs`.
+/// Who reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Escapes {
-    /// `\u0008`, `\u000c`.
+    /// Readers of YAML (`/scrape_configs`). They refuse the whole text for one character that YAML has no place for
+    /// (U+007F to U+009F, U+FEFF, U+FFFE, U+FFFF), or take it for the end of a line (U+0085): these are escaped, which
+    /// upstream fails to do. Backspace and form feed are `\u0008` and `\u000c`, as there.
     Long,
-    /// `\b`, `\f`.
+    /// Readers of JSON (targets). Backspace and form feed are `\b` and `\f`.
     Short,
 }
 
@@ -20,12 +22,13 @@ pub fn push_string(out: &mut String, text: &str, escapes: Escapes) {
     out.push('"');
 }
 
-/// Bytes that begin something that may need an escape. 0xe2 begins U+2028 and U+2029, among others.
+/// Bytes that begin something that may need an escape. 0xe2 begins U+2028 and U+2029, 0xc2 what comes after U+007F, 0xef
+/// U+FEFF and the like; all of them begin many others too.
 static SUSPECT: [bool; 256] = {
     let mut suspect = [false; 256];
     let mut byte = 0;
     while byte < 256 {
-        suspect[byte] = byte < 0x20 || matches!(byte as u8, b'"' | b'\\' | b'<' | b'>' | b'&' | 0xe2);
+        suspect[byte] = byte < 0x20 || matches!(byte as u8, b'"' | b'\\' | b'<' | b'>' | b'&' | 0x7f | 0xc2 | 0xe2 | 0xef);
         byte += 1;
     }
     suspect
@@ -84,6 +87,19 @@ fn escape_at(bytes: &[u8], at: usize, escapes: Escapes) -> Option<(usize, Escape
             Some(0xa9) => Some((3, Escaped::Short("\\u2029"))),
             _ => None,
         },
+        _ if escapes == Escapes::Long => for_yaml(&bytes[at..]),
+        _ => None,
+    }
+}
+
+/// What is no character of YAML, or the end of a line there (Go: `gopkg.in/yaml.v2`, `readerc.go`).
+fn for_yaml(bytes: &[u8]) -> Option<(usize, Escaped)> {
+    match *bytes {
+        [0x7f, ..] => Some((1, Escaped::Control(0x7f))),
+        [0xc2, code @ 0x80..=0x9f, ..] => Some((2, Escaped::Control(code))),
+        [0xef, 0xbb, 0xbf, ..] => Some((3, Escaped::Short("\\ufeff"))),
+        [0xef, 0xbf, 0xbe, ..] => Some((3, Escaped::Short("\\ufffe"))),
+        [0xef, 0xbf, 0xbf, ..] => Some((3, Escaped::Short("\\uffff"))),
         _ => None,
     }
 }
@@ -104,6 +120,17 @@ mod tests {
         let short = "\"a\\\"\\\\\\n\\r\\t\\b\\f\\u0001\\u003c\\u003e\\u0026\\u2028\\u2029\u{7f}é😀\u{2030}\"";
         assert_eq!(escaped(nasty, Escapes::Short), short);
         assert_eq!(escaped("\u{8}\u{c}", Escapes::Long), "\"\\u0008\\u000c\"");
+    }
+
+    #[test]
+    fn what_yaml_has_no_place_for_is_escaped_for_its_readers() {
+        let all: String = ('\u{1}'..'\u{2200}').chain('\u{f900}'..='\u{1f600}').collect();
+        let text = escaped(&all, Escapes::Long);
+        let back = crate::yaml::parse(&text).expect("every character is one of YAML");
+        assert_eq!(back.root.value, crate::yaml::Value::Scalar(crate::yaml::Scalar { text: all.into(), quoted: true }));
+        assert_eq!(escaped("\u{7f}\u{85}\u{9f}\u{a0}", Escapes::Long), "\"\\u007f\\u0085\\u009f\u{a0}\"");
+        assert_eq!(escaped("\u{feff}\u{fffd}\u{ffff}", Escapes::Long), "\"\\ufeff\u{fffd}\\uffff\"");
+        assert_eq!(escaped("\u{7f}\u{85}\u{feff}", Escapes::Short), "\"\u{7f}\u{85}\u{feff}\"", "JSON takes them");
     }
 
     #[test]
