@@ -110,6 +110,19 @@ async fn trouble_with_a_stream_is_first_waited_out_and_then_pages_are_tried() {
     expect_stream(server.next().await, None);
 }
 
+/// However the bytes are cut: what makes no sense after a list is the watch's trouble, and no reason to ask for pages.
+#[tokio::test(start_paused = true)]
+async fn nonsense_in_the_same_bytes_as_the_end_of_a_list_does_not_undo_the_list() {
+    let mut server = Server::new(WatchSettings::default());
+    let mut seen = server.subscribe();
+    let stream = server.next().await.stream();
+    stream.send(event("ADDED", &thing("a", 1, 5)) + &end_of_list(12) + "nonsense\n");
+    seen.until_things(&[("a", 1)]).await;
+    let ask = server.next().await;
+    assert_eq!(ask.get("sendInitialEvents"), "true", "{:?}", ask.query);
+    assert_eq!((server.view().lists, server.view().errors), (1, 1));
+}
+
 #[tokio::test(start_paused = true)]
 async fn who_may_not_stream_may_not_list_either() {
     for (status, condition) in [(403, "Forbidden"), (404, "Absent")] {

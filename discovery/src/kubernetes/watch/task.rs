@@ -54,6 +54,8 @@ struct Stream<K: Kind> {
     lines: Lines,
     /// The list it begins with, until that is complete.
     staged: Option<Staged<K>>,
+    /// What went wrong right after the list, in what arrived with its end.
+    broken: Option<Failure>,
 }
 
 impl<K: Kind> WatchTask<K> {
@@ -143,12 +145,15 @@ impl<K: Kind> WatchTask<K> {
         self.count_request();
         let mut body = self.requests.stream(!self.listed, &self.settings).await?;
         let silence = std::mem::replace(&mut body.silence, self.settings.stream_timeout);
-        let mut stream = Stream { body, lines: Lines::default(), staged: Some(Staged::default()) };
+        let mut stream = Stream { body, lines: Lines::default(), staged: Some(Staged::default()), broken: None };
         while stream.staged.is_some() {
             if !stream.body.read(&mut stream.lines.buffer).await? {
                 return Err(Failure::new(Reason::Silence, "the stream ended before the list was complete"));
             }
-            self.take(&mut stream)?;
+            match self.take(&mut stream) {
+                Err(failure) if stream.staged.is_some() => return Err(failure),
+                taken => stream.broken = taken.err(),
+            }
         }
         self.listed = true;
         stream.body.silence = silence;
@@ -201,7 +206,7 @@ impl<K: Kind> WatchTask<K> {
     async fn open(&self, version: &str) -> Result<Stream<K>, Failure> {
         self.count_request();
         let body = self.requests.watch(version, &self.settings).await?;
-        Ok(Stream { body, lines: Lines::default(), staged: None })
+        Ok(Stream { body, lines: Lines::default(), staged: None, broken: None })
     }
 
     /// Takes events until the stream ends, and says how long it lasted.
@@ -209,6 +214,9 @@ impl<K: Kind> WatchTask<K> {
         self.recovered();
         let began = Instant::now();
         let result = loop {
+            if let Some(failure) = stream.broken.take() {
+                break Err(failure);
+            }
             match stream.body.read(&mut stream.lines.buffer).await {
                 Ok(true) => {}
                 Ok(false) => break Ok(()),
