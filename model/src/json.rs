@@ -28,7 +28,8 @@ static SUSPECT: [bool; 256] = {
     let mut suspect = [false; 256];
     let mut byte = 0;
     while byte < 256 {
-        suspect[byte] = byte < 0x20 || matches!(byte as u8, b'"' | b'\\' | b'<' | b'>' | b'&' | 0x7f | 0xc2 | 0xe2 | 0xef);
+        suspect[byte] =
+            byte < 0x20 || matches!(byte as u8, b'"' | b'\\' | b'<' | b'>' | b'&' | 0x7f | 0xc2 | 0xe2 | 0xef);
         byte += 1;
     }
     suspect
