@@ -339,7 +339,7 @@ fn read_chunks(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
 /// Whatever comes, what is said is HTTP, and afterwards others are answered.
 async fn check_any(world: &World, data: &[u8]) {
     let mut stream = connect(world).await;
-    let pieces = if data.len() % 2 == 0 { vec![data.to_vec()] } else { pieces(data, cuts(data)) };
+    let pieces = if data.len().is_multiple_of(2) { vec![data.to_vec()] } else { pieces(data, cuts(data)) };
     send(&mut stream, &pieces).await;
     drop(stream.shutdown().await);
     let mut received = Vec::new();

@@ -282,12 +282,7 @@ fn check_explanation(target: &Discovered<'_>, explanation: &Explanation<'_>) {
         }
         labels.retain(|_, value| !value.is_empty());
     }
-    assert!(
-        labels
-            .iter()
-            .map(|(name, value)| (name, value))
-            .eq(explanation.labels.iter().map(|(name, value)| (name, value)))
-    );
+    assert!(labels.iter().eq(explanation.labels.iter().map(|(name, value)| (name, value))));
     let sorted = explanation.labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let again = LabelBuilder::from_sorted(sorted.clone()).labels();
     assert!(again.iter().eq(sorted), "labels that nothing happens to stay");
