@@ -95,17 +95,7 @@ impl JobSnapshot {
 
     /// The same targets and owners under another job or sync state; bodies stay.
     pub(crate) fn renewed(&self, job: Arc<Job>, synced: bool) -> Self {
-        Self {
-            job,
-            synced,
-            layout: self.layout.clone(),
-            owners: self.owners.clone(),
-            order: self.order.clone(),
-            shares: self.shares.clone(),
-            unassigned: self.unassigned,
-            bodies: self.bodies.clone(),
-            asked: self.asked.clone(),
-        }
+        self.renumbered(job, synced, self.owners.to_vec())
     }
 
     /// The shares: collector ordinal and share number.
