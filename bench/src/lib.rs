@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use ta_engine::{
-    Engine, EngineOptions, JobTargets, Owner, StepInput, StrategyConfig, StrategyKind, TargetStore, node_hash,
+    Engine, EngineOptions, JobTargets, Owner, Previous, StepInput, StrategyConfig, StrategyKind, TargetStore, node_hash,
 };
 use ta_loadgen::Rng;
 use ta_loadgen::synth::{GroupPlan, Synth, SynthGroup, SynthOptions, relabel_rules, relabel_rules_yaml};
@@ -216,7 +216,11 @@ impl Jobs {
     #[must_use]
     pub fn targets<'a>(&'a self, previous: &'a [Vec<Owner>]) -> Vec<JobTargets<'a>> {
         let jobs = self.addresses.iter().zip(&self.nodes).zip(previous);
-        jobs.map(|((addresses, nodes), previous)| JobTargets { addresses, nodes, previous }).collect()
+        jobs.map(|((addresses, nodes), previous)| {
+            let previous = Previous::same(previous);
+            JobTargets { addresses, nodes, previous }
+        })
+        .collect()
     }
 }
 

@@ -3,9 +3,9 @@
 //! ```text
 //! take      what changed in the store
 //! plan      jobs that changed, their shapes' programs
-//! resolve   their new groups, in chunks over all cores
-//! lay out   changed jobs anew; owners carried over by identity
-//! place     the strategy, over changed jobs (over all, if the collectors changed)
+//! resolve   their new groups, job by job over all cores
+//! lay out   changed jobs anew
+//! place     owners carried over by identity; the strategy, over changed jobs (over all, if the collectors changed)
 //! share     sorted by collector
 //! publish   one pointer
 //! ```
@@ -20,6 +20,7 @@ mod step;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use rayon::ThreadPool;
 use ta_model::CollectorSet;
 use ta_model::group::{Shape, TargetGroup};
@@ -95,10 +96,13 @@ struct JobState {
     plan: Option<RelabelPlan>,
     synced: bool,
     groups: BTreeMap<GroupName, GroupState>,
-    /// By hash of the shape, for shapes seen with this plan.
-    resolvers: HashMap<u64, (Arc<Shape>, Arc<Resolver>)>,
+    /// For shapes seen with this plan.
+    resolvers: Resolvers,
     snapshot: Option<Arc<JobSnapshot>>,
 }
+
+/// By hash of the shape.
+type Resolvers = HashMap<u64, (Arc<Shape>, Resolver), RandomState>;
 
 #[derive(Debug)]
 struct GroupState {

@@ -6,9 +6,9 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use ta_model::LabelBuilder;
 use ta_model::group::Block;
 use ta_model::relabel::{Rule, Verdict, process};
-use ta_model::{LabelBuilder, group::unescape};
 
 use crate::owner::Owner;
 use crate::resolve::{TargetId, identify};
@@ -102,7 +102,7 @@ impl<'a> Discovered<'a> {
     #[must_use]
     pub fn address(&self) -> Cow<'a, str> {
         let (block, index) = self.place();
-        unescape(block.address(index))
+        block.unescape(block.address(index))
     }
 
     /// Its labels as discovered, sorted by name.

@@ -1,6 +1,7 @@
 //! One job in a snapshot: its targets, who has them, and the shares that follow.
 
 mod asked;
+mod edit;
 
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
@@ -11,6 +12,7 @@ use ta_model::job_table::Job;
 use crate::layout::Layout;
 use crate::owner::{Owner, Unassigned};
 use asked::Asked;
+use edit::Edit;
 
 /// Immutable, but for bodies that are filled in once, and for when shares were asked for.
 #[derive(Debug)]
@@ -38,7 +40,7 @@ pub(crate) struct Body {
     pub(crate) etag: u64,
 }
 
-/// Counters for the sort, used from job to job; all zero in between.
+/// Memory for the sort, used from job to job; counters are zero in between.
 #[derive(Debug, Default)]
 pub(crate) struct Sorter {
     /// Targets by collector.
@@ -46,6 +48,8 @@ pub(crate) struct Sorter {
     /// A bit for each collector that has any. A job of some hundred targets leaves most of a large fleet without: asking
     /// counter by counter is a guess that the processor gets wrong every third time, and took half of the sort.
     present: Vec<u64>,
+    /// Ordinals by collector.
+    order: Vec<u32>,
 }
 
 impl JobSnapshot {
@@ -60,14 +64,14 @@ impl JobSnapshot {
     ) -> Self {
         let unassigned = sorter.count(&owners, collectors);
         let shares = sorter.shares();
-        let order = sorter.order(&owners, shares.last().map_or(0, |(_, end)| *end as usize));
+        let order = sorter.order(&owners, shares.last().map_or(0, |(_, end)| *end as usize)).into();
         sorter.reset(&shares);
         Self {
             job,
             synced,
             layout,
             owners: owners.into(),
-            order: order.into(),
+            order,
             shares,
             unassigned,
             bodies: OnceLock::new(),
@@ -75,17 +79,21 @@ impl JobSnapshot {
         }
     }
 
-    /// The same targets with the same collectors, which have other ordinals now but stand in the same order.
-    pub(crate) fn renumbered(&self, job: Arc<Job>, synced: bool, owners: Vec<Owner>) -> Self {
-        // the first of each share tells who has it
-        let first = |share: usize| owners[self.members(share)[0] as usize].ordinal().unwrap_or_default() as u32;
-        let shares = self.shares.iter().enumerate().map(|(share, (_, end))| (first(share), *end)).collect();
+    /// The same targets with the same collectors, which have other ordinals `now` but stand in the same order.
+    pub(crate) fn renumbered(
+        &self,
+        job: Arc<Job>,
+        synced: bool,
+        owners: Vec<Owner>,
+        now: impl Fn(usize) -> Option<usize>,
+    ) -> Self {
+        let renumber = |(collector, end): &(u32, u32)| (now(*collector as usize).unwrap_or_default() as u32, *end);
         Self {
             job,
             synced,
             layout: self.layout.clone(),
             order: self.order.clone(),
-            shares,
+            shares: self.shares.iter().map(renumber).collect(),
             owners: owners.into(),
             unassigned: self.unassigned,
             bodies: self.bodies.clone(),
@@ -93,14 +101,71 @@ impl JobSnapshot {
         }
     }
 
+    /// The same targets, of which those in `changed` have other owners than before. `now` tells for a collector of then
+    /// its ordinal now; collectors stand in the same order. Shares that nobody leaves or joins are copied as they stand,
+    /// which is several times cheaper than sorting all targets.
+    pub(crate) fn edited(
+        &self,
+        job: Arc<Job>,
+        synced: bool,
+        owners: Vec<Owner>,
+        changed: &[u32],
+        now: impl Fn(usize) -> Option<usize>,
+    ) -> Self {
+        let mut unassigned = self.unassigned;
+        let (mut leaving, mut joining) = (Vec::new(), Vec::new());
+        for ordinal in changed {
+            let (before, owner) = (self.owners[*ordinal as usize], owners[*ordinal as usize]);
+            leaving.extend(before.ordinal().and_then(|collector| self.place(collector, *ordinal)));
+            joining.extend(owner.ordinal().map(|collector| (collector as u32, *ordinal)));
+            before.reason().into_iter().for_each(|reason| unassigned[reason as usize] -= 1);
+            owner.reason().into_iter().for_each(|reason| unassigned[reason as usize] += 1);
+        }
+        leaving.sort_unstable();
+        joining.sort_unstable();
+        let mut edit = Edit::new(&self.order, self.shares.len(), leaving, joining);
+        for (collector, share) in self.shares() {
+            edit.share(now(collector).map(|collector| collector as u32), self.member_range(share));
+        }
+        let (order, shares) = edit.finish();
+        Self {
+            job,
+            synced,
+            layout: self.layout.clone(),
+            owners: owners.into(),
+            order: order.into(),
+            shares: shares.into(),
+            unassigned,
+            bodies: OnceLock::new(),
+            asked: Asked::default(),
+        }
+    }
+
+    /// Where in `order` a target of a collector stands.
+    fn place(&self, collector: usize, ordinal: u32) -> Option<usize> {
+        let share = self.share_of(collector)?;
+        let index = self.members(share).binary_search(&ordinal).ok()?;
+        Some(self.member_range(share).start + index)
+    }
+
     /// The same targets and owners under another job or sync state; bodies stay.
     pub(crate) fn renewed(&self, job: Arc<Job>, synced: bool) -> Self {
-        self.renumbered(job, synced, self.owners.to_vec())
+        self.renumbered(job, synced, self.owners.to_vec(), Some)
     }
 
     /// The shares: collector ordinal and share number.
     pub(crate) fn shares(&self) -> impl ExactSizeIterator<Item = (usize, usize)> {
         self.shares.iter().enumerate().map(|(number, (collector, _))| (*collector as usize, number))
+    }
+
+    /// The collectors that have any targets, and how many.
+    pub(crate) fn loads(&self) -> impl Iterator<Item = (usize, u32)> {
+        let mut start = 0;
+        self.shares.iter().map(move |(collector, end)| {
+            let targets = end - start;
+            start = *end;
+            (*collector as usize, targets)
+        })
     }
 
     /// The number of the share of collector `ordinal`.
@@ -238,16 +303,17 @@ impl Sorter {
     }
 
     /// The ordinals of the `assigned` targets by collector.
-    fn order(&mut self, owners: &[Owner], assigned: usize) -> Vec<u32> {
-        let mut order = vec![0; assigned];
+    fn order(&mut self, owners: &[Owner], assigned: usize) -> &[u32] {
+        let Self { counts, order, .. } = self;
+        order.resize(order.len().max(assigned), 0);
         for (ordinal, owner) in owners.iter().enumerate() {
             if let Some(collector) = owner.ordinal() {
-                let at = &mut self.counts[collector];
+                let at = &mut counts[collector];
                 order[*at as usize] = ordinal as u32;
                 *at += 1;
             }
         }
-        order
+        &order[..assigned]
     }
 
     fn reset(&mut self, shares: &[(u32, u32)]) {
@@ -256,3 +322,6 @@ impl Sorter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

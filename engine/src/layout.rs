@@ -48,6 +48,11 @@ impl Layout {
         self.ids.len() - self.shadowed.len()
     }
 
+    /// Whether relabelling dropped any.
+    pub(crate) fn some_dropped(&self) -> bool {
+        (self.len() as u64) < self.discovered
+    }
+
     /// The ordinal that stands for `id`.
     pub(crate) fn find(&self, id: TargetId) -> Option<usize> {
         self.index.find(id.0, |ordinal| self.ids[*ordinal as usize] == id).map(|ordinal| *ordinal as usize)
@@ -132,12 +137,14 @@ pub(crate) struct LayoutBuilder {
     addresses: Vec<u64>,
     nodes: Vec<u64>,
     contents: Vec<u64>,
-    positions: Vec<u32>,
+    /// Nothing if no target is dropped.
+    positions: Option<Vec<u32>>,
     discovered: u64,
 }
 
 impl LayoutBuilder {
-    pub(crate) fn with_capacity(targets: usize, groups: usize, nodes: bool) -> Self {
+    /// For this many `targets`, of which every one is kept unless `some_dropped`.
+    pub(crate) fn with_capacity(targets: usize, groups: usize, nodes: bool, some_dropped: bool) -> Self {
         Self {
             same: Vec::new(),
             groups: Vec::with_capacity(groups),
@@ -145,7 +152,7 @@ impl LayoutBuilder {
             addresses: Vec::with_capacity(targets),
             nodes: Vec::with_capacity(if nodes { targets } else { 0 }),
             contents: Vec::with_capacity(targets),
-            positions: Vec::with_capacity(targets),
+            positions: some_dropped.then(|| Vec::with_capacity(targets)),
             discovered: 0,
         }
     }
@@ -161,7 +168,9 @@ impl LayoutBuilder {
         self.ids.extend(records.iter().map(|record| record.id));
         self.addresses.extend(records.iter().map(|record| record.address));
         self.contents.extend(records.iter().map(|record| record.content));
-        self.positions.extend(records.iter().map(|record| record.position));
+        if let Some(positions) = &mut self.positions {
+            positions.extend(records.iter().map(|record| record.position));
+        }
         if nodes {
             self.nodes.extend(records.iter().map(|record| record.node));
         }
@@ -179,9 +188,11 @@ impl LayoutBuilder {
         self.ids.extend_from_slice(&old.ids[range.clone()]);
         self.addresses.extend_from_slice(&old.addresses[range.clone()]);
         self.contents.extend_from_slice(&old.contents[range.clone()]);
-        match old.positions.get(range.clone()) {
-            Some(positions) if !old.positions.is_empty() => self.positions.extend_from_slice(positions),
-            _ => self.positions.extend(0..range.len() as u32),
+        if let Some(positions) = &mut self.positions {
+            match old.positions.get(range.clone()) {
+                Some(old) if !range.is_empty() => positions.extend_from_slice(old),
+                _ => positions.extend(0..range.len() as u32),
+            }
         }
         if !old.nodes.is_empty() {
             self.nodes.extend_from_slice(&old.nodes[range]);
@@ -192,13 +203,14 @@ impl LayoutBuilder {
         let ids: Box<[TargetId]> = self.ids.into();
         let (index, shadowed) = index(&ids);
         let all_kept = ids.len() as u64 == self.discovered;
+        debug_assert!(all_kept || self.positions.is_some(), "a target was dropped");
         let layout = Layout {
             groups: self.groups.into(),
             ids,
             addresses: self.addresses.into(),
             nodes: self.nodes.into(),
             contents: self.contents.into(),
-            positions: if all_kept { Box::default() } else { self.positions.into() },
+            positions: self.positions.filter(|_| !all_kept).unwrap_or_default().into(),
             index,
             shadowed,
             discovered: self.discovered,

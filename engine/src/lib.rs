@@ -27,5 +27,6 @@ pub use resolve::TargetId;
 pub use snapshot::{CollectorLoad, JobView, Share, Snapshot, SnapshotCell, TargetView};
 pub use store::{StoreWriter, TargetStore};
 pub use strategy::{
-    JobTargets, Planner, PointKey, Problem, Ring, Strategy, StrategyConfig, StrategyError, StrategyKind, node_hash,
+    JobTargets, Planner, PointKey, Previous, Problem, Ring, Strategy, StrategyConfig, StrategyError, StrategyKind,
+    node_hash,
 };

@@ -17,7 +17,7 @@ mod reference;
 use std::ops::Range;
 use std::sync::Arc;
 
-use ta_model::group::{Block, Shape, unescape};
+use ta_model::group::{Block, Shape};
 use ta_model::job_table::{Job, RelabelPlan};
 use xxhash_rust::xxh64::xxh64;
 
@@ -99,7 +99,7 @@ impl<'a> Before<'a> {
 #[derive(Debug)]
 pub(crate) struct Task<'a> {
     pub(crate) job: &'a Job,
-    pub(crate) resolver: Arc<Resolver>,
+    pub(crate) resolver: &'a Resolver,
     pub(crate) block: &'a Block,
     /// What the block's group replaces.
     pub(crate) before: Option<(&'a Layout, usize)>,
@@ -121,13 +121,13 @@ pub(crate) fn resolve_block(task: &Task<'_>, needs_nodes: bool, scratch: &mut Sc
     let position = |index: usize| (block.first() + index) as u32;
     let fresh = |index: usize, id: TargetId| Record {
         id,
-        address: xxh64(unescape(block.address(index)).as_bytes(), 0),
+        address: xxh64(block.unescape(block.address(index)).as_bytes(), 0),
         node: nodes.as_ref().map_or(0, |nodes| nodes.hash(block, index)),
         content: contents[index],
         position: position(index),
     };
     let known = |index: usize| Some(Record { position: position(index), ..(*known.get(index)?)? });
-    match &**resolver {
+    match resolver {
         Resolver::Compiled(program) => {
             let all_known = (0..block.len()).all(|index| known(index).is_some());
             if !all_known && !evaluation.evaluate(program, block, job.name()) {
@@ -176,7 +176,7 @@ impl NodeColumns {
             Some((kind, name)) if block.value(index, kind) == "Node" => block.value(index, name),
             _ => "",
         });
-        node_hash(&unescape(node))
+        node_hash(&block.unescape(node))
     }
 }
 

@@ -65,6 +65,13 @@ pub struct CollectorLoad {
     pub jobs: u32,
 }
 
+impl CollectorLoad {
+    pub(crate) fn add(&mut self, more: Self) {
+        self.targets += more.targets;
+        self.jobs += more.jobs;
+    }
+}
+
 impl fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Snapshot")
@@ -384,7 +391,7 @@ impl<'a> TargetView<'a> {
     #[must_use]
     pub fn address(&self) -> Cow<'a, str> {
         let (block, index) = self.place();
-        ta_model::group::unescape(block.address(index))
+        block.unescape(block.address(index))
     }
 
     /// Its labels before relabelling, as they are served, sorted by name.
@@ -398,7 +405,7 @@ impl<'a> TargetView<'a> {
     pub fn label(&self, name: &str) -> Option<Cow<'a, str>> {
         let (block, index) = self.place();
         let column = block.shape().column(name)?;
-        Some(ta_model::group::unescape(block.value(index, column)))
+        Some(block.unescape(block.value(index, column)))
     }
 
     /// Its collector.

@@ -151,8 +151,40 @@ pub struct JobTargets<'a> {
     pub addresses: &'a [u64],
     /// [`node_hash`] of each target's node; empty unless the strategy needs nodes.
     pub nodes: &'a [u64],
-    /// The owner each target had, if that collector is still there; else [`Owner::PENDING`].
-    pub previous: &'a [Owner],
+    /// The owners that the targets had.
+    pub previous: Previous<'a>,
+}
+
+/// The owners that targets had, in ordinals of the collectors now. Looked up when they are asked for: most strategies
+/// never do.
+#[derive(Clone, Copy, Debug)]
+pub struct Previous<'a> {
+    owners: &'a [Owner],
+    /// For each collector of then its owner code now; nothing if they are the same.
+    now: Option<&'a [Owner]>,
+}
+
+impl<'a> Previous<'a> {
+    /// Owners among the same collectors.
+    #[must_use]
+    pub fn same(owners: &'a [Owner]) -> Self {
+        Self { owners, now: None }
+    }
+
+    /// Owners among collectors of before; `now` has for each of those its owner code now, or [`Owner::PENDING`] if it is
+    /// gone.
+    #[must_use]
+    pub fn renumbered(owners: &'a [Owner], now: &'a [Owner]) -> Self {
+        Self { owners, now: Some(now) }
+    }
+
+    /// The owner that each target had, if that collector is still there; else a code that is no collector's.
+    pub fn iter(self) -> impl Iterator<Item = Owner> + use<'a> {
+        self.owners.iter().map(move |owner| match (self.now, owner.ordinal()) {
+            (Some(now), Some(ordinal)) => now[ordinal],
+            _ => *owner,
+        })
+    }
 }
 
 /// The hash by which nodes are compared: 0 for an unknown (empty) node.

@@ -12,7 +12,7 @@
 //!
 //! Rendering a target copies the pieces one after the other; reading a label finds its place in text or arena.
 //! Everything is measured in bytes of UTF-8, values are kept as they stand in JSON (escapes are rare: see
-//! [`unescape`]). Memory: about 450 bytes a target of the 43-label shape at ten targets a group, against 4.5 kB for
+//! [`Block::unescape`]). Memory: about 450 bytes a target of the 43-label shape at ten targets a group, against 4.5 kB for
 //! maps of strings.
 
 mod builder;
@@ -81,6 +81,8 @@ pub struct Block {
     lens: Lens,
     /// Where each target's row begins in `text`, and where the last ends.
     starts: Box<[u32]>,
+    /// Whether any value has an escape, here or in the skeleton.
+    escapes: bool,
 }
 
 /// Lengths of values; nearly every value is shorter than 256 bytes.
@@ -225,6 +227,7 @@ impl Block {
 
     /// Where the values of label `column` (an index into the shape) come from.
     #[must_use]
+    #[inline]
     pub fn source(&self, column: usize) -> Source<'_> {
         match self.skeleton.columns[column].unpack() {
             Column::Text(start) => Source::Fixed(self.skeleton.text_value(start)),
@@ -253,6 +256,7 @@ impl Block {
 
     /// The escaped value of label `column` of target `index`.
     #[must_use]
+    #[inline]
     pub fn value(&self, index: usize, column: usize) -> &str {
         match self.source(column) {
             Source::Fixed(value) => value,
@@ -266,10 +270,17 @@ impl Block {
         self.address_column().map_or("", |column| self.value(index, column))
     }
 
+    /// The text of an escaped value of this block. Borrowed unless it holds an escape, which most blocks need not look for.
+    #[must_use]
+    #[inline]
+    pub fn unescape<'v>(&self, value: &'v str) -> Cow<'v, str> {
+        if self.escapes { unescape(value) } else { Cow::Borrowed(value) }
+    }
+
     /// The served labels of target `index`, sorted by name.
     pub fn labels(&self, index: usize) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
         let names = self.shape().names().iter();
-        names.enumerate().map(move |(column, name)| (&**name, unescape(self.value(index, column))))
+        names.enumerate().map(move |(column, name)| (&**name, self.unescape(self.value(index, column))))
     }
 
     /// Appends target `index` as it is served: `{"targets":["…"],"labels":{…}}`.
@@ -314,6 +325,7 @@ impl Block {
 
     /// A hash over what [`Block::render`] appends for target `index`.
     #[must_use]
+    #[inline]
     pub fn target_hash(&self, block_hash: u64, index: usize) -> u64 {
         let row = &self.text[self.starts[index] as usize..self.starts[index + 1] as usize];
         self.lens.hash(self.row_lens(index), xxh3_64_with_seed(row.as_bytes(), block_hash))
@@ -341,6 +353,7 @@ impl Block {
         first..first + width
     }
 
+    #[inline]
     fn row_value(&self, index: usize, slot: usize) -> &str {
         let first = self.row_lens(index).start;
         let start = self.starts[index] as usize + self.lens.sum(first..first + slot);
@@ -393,8 +406,7 @@ impl<'a> Reader<'a> {
 }
 
 /// The text of an escaped value. Borrowed unless it holds an escape.
-#[must_use]
-pub fn unescape(value: &str) -> Cow<'_, str> {
+fn unescape(value: &str) -> Cow<'_, str> {
     let Some(first) = memchr::memchr(b'\\', value.as_bytes()) else {
         return Cow::Borrowed(value);
     };

@@ -151,7 +151,7 @@ fn timed_step(engine: &mut Engine, input: &StepInput) -> (StepReport, StepTimes)
     let report = engine.step_observed(input, &mut |ended| {
         let now = Instant::now();
         match ended {
-            Phase::Resolve | Phase::LayOut => times.resolve += now - last,
+            Phase::Resolve => times.resolve = now - last,
             Phase::Place => times.place = now - last,
             Phase::Take | Phase::Publish => {}
         }

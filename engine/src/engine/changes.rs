@@ -1,11 +1,13 @@
 //! Bringing what is held up to date, and finding the jobs that this touches.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+use rayon::prelude::*;
 use ta_model::job_table::JobTable;
 
-use super::{Engine, GroupState};
+use super::{Engine, GroupState, JobState};
 use crate::store::{ChangedGroups, Taken};
 
 /// What a job needs in this step.
@@ -21,12 +23,7 @@ pub(super) enum Need {
 
 /// Applies changes to the engine's jobs; afterwards tells what each job of the table needs.
 pub(super) fn apply(engine: &mut Engine, taken: Taken, table: &Arc<JobTable>) -> Vec<Need> {
-    let mut touched: BTreeSet<Arc<str>> = BTreeSet::new();
-    for (job, groups) in taken.groups {
-        if apply_groups(engine, &job, groups) {
-            touched.insert(job);
-        }
-    }
+    let touched = apply_groups(engine, taken.groups);
     let mut renewed: BTreeSet<Arc<str>> = BTreeSet::new();
     for job in taken.synced {
         let state = engine.jobs.entry(job.clone()).or_default();
@@ -43,9 +40,11 @@ pub(super) fn apply(engine: &mut Engine, taken: Taken, table: &Arc<JobTable>) ->
         .map(|job| {
             let state = engine.jobs.entry(job.name().clone()).or_default();
             if state.plan.as_ref() != Some(job.plan()) {
-                state.plan = Some(job.plan().clone());
-                state.resolvers.clear();
-                state.groups.values_mut().for_each(GroupState::forget);
+                // without a plan nothing was resolved
+                if state.plan.replace(job.plan().clone()).is_some() {
+                    state.resolvers.clear();
+                    state.groups.values_mut().for_each(GroupState::forget);
+                }
                 return Need::LayOut;
             }
             let same_job = state.snapshot.as_ref().is_some_and(|snapshot| Arc::ptr_eq(&snapshot.job, job));
@@ -58,29 +57,43 @@ pub(super) fn apply(engine: &mut Engine, taken: Taken, table: &Arc<JobTable>) ->
         .collect()
 }
 
-fn apply_groups(engine: &mut Engine, job: &Arc<str>, changed: ChangedGroups) -> bool {
-    if !engine.jobs.contains_key(job) && changed.values().all(Option::is_none) {
-        return false;
+/// Hands the groups out to their jobs, over all cores. Returns the jobs in which that changed anything.
+fn apply_groups(engine: &mut Engine, taken: Vec<(Arc<str>, ChangedGroups)>) -> BTreeSet<Arc<str>> {
+    let Engine { jobs, pool, .. } = engine;
+    for (job, groups) in &taken {
+        if !jobs.contains_key(job) && groups.values().any(Option::is_some) {
+            jobs.insert(job.clone(), JobState::default());
+        }
     }
-    let state = engine.jobs.entry(job.clone()).or_default();
-    if state.groups.is_empty() {
-        // sorted once, which is cheaper than finding the place of one after the other
-        let new = changed.into_iter().filter_map(|(name, group)| Some((name, GroupState::new(group?, None))));
-        state.groups = new.collect();
-        return !state.groups.is_empty();
+    let mut taken: HashMap<Arc<str>, ChangedGroups, RandomState> = taken.into_iter().collect();
+    let work: Vec<(&Arc<str>, &mut JobState, ChangedGroups)> =
+        jobs.iter_mut().filter_map(|(job, state)| Some((job, state, taken.remove(job)?))).collect();
+    let apply = |(job, state, groups): (&Arc<str>, &mut JobState, _)| state.apply(groups).then(|| job.clone());
+    pool.install(|| work.into_par_iter().filter_map(apply).collect())
+}
+
+impl JobState {
+    /// True if anything is other than before.
+    fn apply(&mut self, changed: ChangedGroups) -> bool {
+        if self.groups.is_empty() {
+            // sorted once, which is cheaper than finding the place of one after the other
+            let new = changed.into_iter().filter_map(|(name, group)| Some((name, GroupState::new(group?, None))));
+            self.groups = new.collect();
+            return !self.groups.is_empty();
+        }
+        let mut any = false;
+        for (name, group) in changed {
+            any |= match group {
+                Some(group) => {
+                    let before = self.groups.get(&name).and_then(|old| old.laid);
+                    self.groups.insert(name, GroupState::new(group, before));
+                    true
+                }
+                None => self.groups.remove(&name).is_some(),
+            };
+        }
+        any
     }
-    let mut any = false;
-    for (name, group) in changed {
-        any |= match group {
-            Some(group) => {
-                let before = state.groups.get(&name).and_then(|old| old.laid);
-                state.groups.insert(name, GroupState::new(group, before));
-                true
-            }
-            None => state.groups.remove(&name).is_some(),
-        };
-    }
-    any
 }
 
 /// Jobs that the table does not name have no targets; their groups stay, as long as discovery keeps them.

@@ -7,10 +7,8 @@ use std::sync::Arc;
 pub enum Phase {
     /// Changes were taken from the store.
     Take,
-    /// New groups were resolved.
+    /// New groups were resolved, and their jobs laid out.
     Resolve,
-    /// Changed jobs were laid out.
-    LayOut,
     /// The strategy has placed the targets.
     Place,
     /// Shares were sorted and the snapshot published.

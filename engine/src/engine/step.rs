@@ -21,7 +21,7 @@ pub(super) fn run(engine: &mut Engine, input: &StepInput, ended: &mut dyn FnMut(
     };
     ended(Phase::Take);
     if same_table && !collectors_changed && needs.iter().all(|need| *need == Need::Nothing) {
-        for phase in [Phase::Resolve, Phase::LayOut, Phase::Place, Phase::Publish] {
+        for phase in [Phase::Resolve, Phase::Place, Phase::Publish] {
             ended(phase);
         }
         return report_unchanged(&engine.last);
@@ -29,8 +29,8 @@ pub(super) fn run(engine: &mut Engine, input: &StepInput, ended: &mut dyn FnMut(
 
     let mut report = StepReport { published: true, collectors_changed, ..StepReport::default() };
     let changed: Vec<usize> = (0..needs.len()).filter(|index| needs[*index] == Need::LayOut).collect();
-    let layouts = resolve::resolve_and_lay_out(engine, table, &changed, &mut report, ended);
-    ended(Phase::LayOut);
+    let layouts = resolve::resolve_and_lay_out(engine, table, &changed, &mut report);
+    ended(Phase::Resolve);
 
     if collectors_changed || engine.planner.is_none() {
         engine.planner = (!input.collectors.is_empty()).then(|| engine.strategy.prepare(&input.collectors));

@@ -1,6 +1,6 @@
 //! Running a program over a block: once for what its targets share, then for each target what is left.
 
-use ta_model::group::{Block, Reader, Source, unescape};
+use ta_model::group::{Block, Reader, Source};
 use ta_model::regexp::Kind;
 use ta_model::relabel::{Action, Rule, hashmod, lowercase, uppercase};
 
@@ -117,7 +117,7 @@ impl Evaluation {
         let mut reader = Reader::new(block);
         for column in &program.columns {
             self.known[*column as usize] = match reader.source(*column as usize) {
-                Source::Fixed(value) => Known::Value(Span::push(&mut self.text, &unescape(value))),
+                Source::Fixed(value) => Known::Value(Span::push(&mut self.text, &block.unescape(value))),
                 Source::Row(index) => {
                     self.loads.push((index as u32, *column));
                     Known::Varies
@@ -350,7 +350,7 @@ impl Targets<'_> {
         if !self.evaluation.loads.is_empty() {
             self.row.extend(self.block.row(index));
         }
-        self.run.target(self.program, self.evaluation, &self.row)
+        self.run.target(self.program, self.evaluation, self.block, &self.row)
     }
 }
 
@@ -367,11 +367,11 @@ impl Run {
         Targets { run: self, program, evaluation, block, row: Vec::new() }
     }
 
-    fn target(&mut self, program: &Program, evaluation: &Evaluation, row: &[&str]) -> Option<TargetId> {
+    fn target(&mut self, program: &Program, evaluation: &Evaluation, block: &Block, row: &[&str]) -> Option<TargetId> {
         self.own.clear();
         for (index, slot) in &evaluation.loads {
             let value = row[*index as usize];
-            self.values[*slot as usize] = match unescape(value) {
+            self.values[*slot as usize] = match block.unescape(value) {
                 std::borrow::Cow::Borrowed(_) => Value::Row(*index),
                 std::borrow::Cow::Owned(text) => Value::Own(Span::push(&mut self.own, &text)),
             };

@@ -42,7 +42,7 @@ fn resolve_all(job: &Job, group: &TargetGroup, compiled: bool) -> Option<Vec<(u3
             true => Resolver::Compiled(Program::compile(job.plan(), block.shape())?),
             false => Resolver::OneByOne,
         };
-        let task = Task { job, resolver: Arc::new(resolver), block, before: None };
+        let task = Task { job, resolver: &resolver, block, before: None };
         resolve_block(&task, true, &mut scratch, &mut records);
     }
     Some(records.iter().map(|record| (record.position, record.id.0)).collect())

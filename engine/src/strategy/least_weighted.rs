@@ -46,9 +46,9 @@ impl Planner for Fewest {
 
 /// Gives targets back to the collector they are on; counts those and the ones that were decided before.
 fn keep_placed(job: &JobTargets<'_>, owners: &mut [Owner], loads: &mut [u32]) {
-    for (owner, previous) in owners.iter_mut().zip(job.previous) {
+    for (owner, previous) in owners.iter_mut().zip(job.previous.iter()) {
         if *owner == Owner::PENDING && previous.ordinal().is_some() {
-            *owner = *previous;
+            *owner = previous;
         }
         if let Some(ordinal) = owner.ordinal() {
             loads[ordinal] += 1;

@@ -1,7 +1,9 @@
 use proptest::prelude::{Just, Strategy as Generator, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use ta_model::{Collector, CollectorSet};
 
-use super::{JobTargets, Owner, Planner, Problem, Strategy, StrategyConfig, StrategyKind, least_weighted, node_hash};
+use super::{
+    JobTargets, Owner, Planner, Previous, Problem, Strategy, StrategyConfig, StrategyKind, least_weighted, node_hash,
+};
 use crate::owner::Unassigned;
 
 fn mk_collectors(count: usize) -> CollectorSet {
@@ -41,7 +43,7 @@ fn place(planner: &dyn Planner, previous: &[Vec<Owner>], outside: &[u32], nodes:
         .map(|(job, previous)| JobTargets {
             addresses: &addresses[job],
             nodes: nodes.get(job).map_or(&[], |nodes| nodes),
-            previous,
+            previous: Previous::same(previous),
         })
         .collect();
     let mut owners: Vec<Vec<Owner>> = previous.iter().map(|job| vec![Owner::PENDING; job.len()]).collect();

@@ -322,6 +322,7 @@ impl Rows {
             Ok(bytes) => Lens::Bytes(bytes),
             Err(_) => Lens::Words(self.lens.into()),
         };
-        Block { skeleton, first: 0, text: self.text.into(), lens, starts: self.starts.into() }
+        let escapes = skeleton.escapes || memchr::memchr(b'\\', self.text.as_bytes()).is_some();
+        Block { skeleton, first: 0, text: self.text.into(), lens, starts: self.starts.into(), escapes }
     }
 }

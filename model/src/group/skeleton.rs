@@ -130,6 +130,8 @@ pub(super) struct Skeleton {
     pub(super) row_slots: u32,
     /// The column of the targets' own address.
     pub(super) address: Option<u32>,
+    /// Whether anything in the text is escaped.
+    pub(super) escapes: bool,
     pub(super) hash: u64,
 }
 
@@ -174,6 +176,7 @@ impl Skeleton {
         let count = |wanted: fn(&Hole<'_>) -> bool| holes.iter().filter(|hole| wanted(hole)).count() as u32;
         Self {
             hash: drawing.hash(),
+            escapes: memchr::memchr(b'\\', drawing.text.as_bytes()).is_some(),
             shape,
             columns: columns.into(),
             text: drawing.text.into(),
@@ -187,6 +190,10 @@ impl Skeleton {
     /// The value that begins at `start` of the text and ends before the closing quote.
     pub(super) fn text_value(&self, start: usize) -> &str {
         let bytes = &self.text.as_bytes()[start..];
+        if !self.escapes {
+            let end = memchr::memchr(b'"', bytes).unwrap_or(bytes.len());
+            return &self.text[start..start + end];
+        }
         let mut at = 0;
         while let Some(found) = memchr::memchr2(b'"', b'\\', &bytes[at..]) {
             at += found;

@@ -12,21 +12,23 @@ use ta_model::job_table::Job;
 use super::resolve::Laid;
 use crate::engine::{Engine, JobState, StepInput, StepReport};
 use crate::job::{JobSnapshot, Sorter};
-use crate::layout::{Layout, Same};
+use crate::layout::Layout;
 use crate::owner::{Owner, Unassigned};
-use crate::strategy::{JobTargets, Problem};
+use crate::snapshot::CollectorLoad;
+use crate::strategy::{JobTargets, Previous, Problem};
 
 /// A job that was decided on: its index in the table, and what came of it.
 pub(super) type Decided = (usize, Arc<JobSnapshot>);
 
-/// Decides on every job that was laid out, or on all jobs if the collectors changed.
+/// Decides on every job that was laid out, or on all jobs if the collectors changed. Returns also what each collector has
+/// afterwards.
 pub(super) fn decide(
     engine: &Engine,
     input: &StepInput,
     layouts: Vec<Option<Laid>>,
     collectors_changed: bool,
     report: &mut StepReport,
-) -> Vec<Decided> {
+) -> (Vec<Decided>, Vec<CollectorLoad>) {
     let mut pending: Vec<Pending<'_>> = Vec::new();
     for ((index, job), layout) in input.jobs.jobs().iter().enumerate().zip(layouts) {
         if layout.is_some() || collectors_changed {
@@ -34,30 +36,62 @@ pub(super) fn decide(
         }
     }
     let decision = Decision::new(engine, input);
+    let mut loads = outside_load(engine, input, &pending, collectors_changed);
     let independent = engine.planner.as_ref().is_none_or(|planner| planner.jobs_are_independent());
-    let done: Vec<(Decided, Counts)> = engine.pool.install(|| match independent {
+    let none = || Done::none(input.collectors.len());
+    let done = engine.pool.install(|| match independent {
         true => pending
             .into_par_iter()
-            .map_init(Sorter::default, |sorter, job| {
+            .fold(none, |done, job| {
                 let work = [decision.carry_over(job)];
                 let owners = decision.place(&work, &[]).pop().unwrap_or_default();
                 let [work] = work;
-                decision.finish(work, owners, sorter)
+                decision.finish(work, owners, done)
             })
-            .collect(),
+            .reduce(none, Done::and),
         false => {
             let work: Vec<Work<'_>> = pending.into_par_iter().map(|job| decision.carry_over(job)).collect();
-            let owners = decision.place(&work, &outside_load(engine, &work, &input.collectors));
-            let finish = |sorter: &mut Sorter, (work, owners)| decision.finish(work, owners, sorter);
-            work.into_par_iter().zip(owners).map_init(Sorter::default, finish).collect()
+            let targets: Vec<u32> = loads.iter().map(|load| load.targets).collect();
+            let owners = decision.place(&work, &targets);
+            let finish = |done, (work, owners)| decision.finish(work, owners, done);
+            work.into_par_iter().zip(owners).fold(none, finish).reduce(none, Done::and)
         }
     });
-    done.into_iter()
-        .map(|(decided, counts)| {
-            counts.add_to(report);
-            decided
-        })
-        .collect()
+    done.counts.add_to(report);
+    loads.iter_mut().zip(&done.loads).for_each(|(load, more)| load.add(*more));
+    (done.decided, loads)
+}
+
+/// What was done so far, by one thread.
+struct Done {
+    decided: Vec<Decided>,
+    counts: Counts,
+    /// What collectors have of these jobs; summed up while they are in the cache.
+    loads: Vec<CollectorLoad>,
+    sorter: Sorter,
+}
+
+impl Done {
+    fn none(collectors: usize) -> Self {
+        let loads = vec![CollectorLoad::default(); collectors];
+        Self { decided: Vec::new(), counts: Counts::default(), loads, sorter: Sorter::default() }
+    }
+
+    fn job(mut self, index: usize, job: JobSnapshot, counts: Counts) -> Self {
+        for (collector, targets) in job.loads() {
+            self.loads[collector].add(CollectorLoad { targets, jobs: 1 });
+        }
+        self.counts.add(counts);
+        self.decided.push((index, Arc::new(job)));
+        self
+    }
+
+    fn and(mut self, mut other: Self) -> Self {
+        self.decided.append(&mut other.decided);
+        self.counts.add(other.counts);
+        self.loads.iter_mut().zip(&other.loads).for_each(|(load, more)| load.add(*more));
+        self
+    }
 }
 
 /// A job to decide on, before anything was done about it.
@@ -77,9 +111,20 @@ struct Work<'a> {
     layout: Arc<Layout>,
     /// The snapshot before, if there is one.
     old: Option<Arc<JobSnapshot>>,
-    /// The owner each target had, in ordinals of the new collector set.
-    previous: Vec<Owner>,
+    /// The owner each target had, in ordinals of the collectors then; nothing if the layout is the old one.
+    previous: Option<Vec<Owner>>,
     counts: Counts,
+}
+
+impl Work<'_> {
+    /// The owner each target had, in ordinals of the collectors then.
+    fn previous(&self) -> &[Owner] {
+        match (&self.previous, &self.old) {
+            (Some(previous), _) => previous,
+            (None, Some(old)) => &old.owners,
+            (None, None) => &[],
+        }
+    }
 }
 
 #[derive(Clone, Copy, Default)]
@@ -94,6 +139,14 @@ struct Counts {
 }
 
 impl Counts {
+    fn add(&mut self, more: Self) {
+        self.carried += more.carried;
+        self.added += more.added;
+        self.removed += more.removed;
+        self.relabelled += more.relabelled;
+        self.moved += more.moved;
+    }
+
     fn add_to(self, report: &mut StepReport) {
         report.added += self.added;
         report.removed += self.removed;
@@ -121,65 +174,25 @@ impl<'a> Decision<'a> {
     fn carry_over<'j>(&self, pending: Pending<'j>) -> Work<'j> {
         let Pending { index, job, state, laid } = pending;
         let old = state.snapshot.clone();
-        let (layout, same) = match laid {
-            Some(laid) => (laid.layout, Some(laid.same)),
-            None => (old.as_ref().map(|old| old.layout.clone()).unwrap_or_default(), None),
+        let mut counts = Counts::default();
+        let (layout, previous) = match (laid, &old) {
+            (Some(laid), Some(old)) => {
+                let previous = carry_some(&laid, old, &mut counts);
+                (laid.layout, Some(previous))
+            }
+            (Some(laid), None) => {
+                let nobody = vec![Owner::PENDING; laid.layout.len()];
+                (laid.layout, Some(nobody))
+            }
+            (None, old) => {
+                let layout = old.as_ref().map(|old| old.layout.clone()).unwrap_or_default();
+                counts.carried = layout.kept();
+                (layout, None)
+            }
         };
-        let previous = vec![Owner::PENDING; layout.len()];
-        let counts = Counts::default();
-        let mut work = Work { index, job, synced: state.synced, layout, old, previous, counts };
-        if let Some(old) = work.old.clone() {
-            match same {
-                Some(same) => self.carry_some(&mut work, &old, &same),
-                None => self.carry_all(&mut work, &old),
-            }
-        }
-        let before = work.old.as_ref().map_or(0, |old| old.layout.kept());
-        work.counts.added = work.layout.kept() - work.counts.carried;
-        work.counts.removed = before - work.counts.carried;
-        work
-    }
-
-    fn carry_all(&self, work: &mut Work<'_>, old: &JobSnapshot) {
-        for (previous, owner) in work.previous.iter_mut().zip(&*old.owners) {
-            if let Some(ordinal) = owner.ordinal() {
-                *previous = self.remap[ordinal];
-                work.counts.moved += usize::from(*previous == Owner::PENDING);
-            }
-        }
-        work.counts.carried = work.layout.kept();
-    }
-
-    /// Targets of unchanged groups by their place, the others by identity.
-    fn carry_some(&self, work: &mut Work<'_>, old: &JobSnapshot, same: &[Same]) {
-        let layout = work.layout.clone();
-        let mut shadowed = layout.shadowed.iter().map(|ordinal| *ordinal as usize).peekable();
-        let mut same = same.iter().peekable();
-        for ordinal in 0..layout.len() {
-            while same.next_if(|same| (same.new + same.len) as usize <= ordinal).is_some() {}
-            if shadowed.next_if_eq(&ordinal).is_some() {
-                continue;
-            }
-            let placed = same.peek().filter(|same| same.new as usize <= ordinal);
-            // one that another stood for until now is found by identity
-            let placed = placed.map(|same| ordinal - same.new as usize + same.old as usize);
-            match placed.filter(|before| old.owners[*before] != Owner::SHADOWED) {
-                Some(before) => self.carry(work, old, before, ordinal),
-                None => {
-                    let Some(before) = old.layout.find(layout.ids[ordinal]) else { continue };
-                    work.counts.relabelled += usize::from(old.layout.contents[before] != layout.contents[ordinal]);
-                    self.carry(work, old, before, ordinal);
-                }
-            }
-        }
-    }
-
-    fn carry(&self, work: &mut Work<'_>, old: &JobSnapshot, before: usize, ordinal: usize) {
-        work.counts.carried += 1;
-        if let Some(owner) = old.owners[before].ordinal() {
-            work.previous[ordinal] = self.remap[owner];
-            work.counts.moved += usize::from(self.remap[owner] == Owner::PENDING);
-        }
+        counts.added = layout.kept() - counts.carried;
+        counts.removed = old.as_ref().map_or(0, |old| old.layout.kept()) - counts.carried;
+        Work { index, job, synced: state.synced, layout, old, previous, counts }
     }
 
     /// Asks the strategy for the owner of every target of the jobs in `work`.
@@ -202,7 +215,7 @@ impl<'a> Decision<'a> {
                 .map(|job| JobTargets {
                     addresses: &job.layout.addresses,
                     nodes: &job.layout.nodes,
-                    previous: &job.previous,
+                    previous: Previous::renumbered(job.previous(), &self.remap),
                 })
                 .collect();
             planner.place(&Problem { jobs: &jobs, outside_load }, &mut owners);
@@ -210,47 +223,113 @@ impl<'a> Decision<'a> {
         owners
     }
 
-    fn finish(&self, work: Work<'_>, owners: Vec<Owner>, sorter: &mut Sorter) -> (Decided, Counts) {
-        let Work { index, job, synced, layout, old, previous, mut counts } = work;
-        let moved = |(previous, owner): &(&Owner, &Owner)| previous.ordinal().is_some() && previous != owner;
-        counts.moved += previous.iter().zip(&owners).filter(moved).count();
+    fn finish(&self, mut work: Work<'_>, owners: Vec<Owner>, mut done: Done) -> Done {
+        let changed = self.changed(&mut work, &owners);
+        let Work { index, job, synced, layout, old, counts, .. } = work;
         let same_collector = |ordinal: usize| self.remap[ordinal].ordinal();
-        let new = match old {
-            // one collector of a thousand takes targets from few jobs, and sorting them is half of the work
-            Some(old) if self.stays(&old, &layout, &owners) => old.renumbered(job.clone(), synced, owners),
-            old => {
-                let mut new = JobSnapshot::new(job.clone(), synced, layout, owners, self.collectors.len(), sorter);
-                if let Some(old) = old {
-                    new.inherit_bodies(&old, same_collector);
-                    new.inherit_asked(&old, same_collector);
-                }
+        let sorter = &mut done.sorter;
+        let collectors = self.collectors.len();
+        let new = match (old, changed) {
+            // one collector of a thousand takes targets from few jobs
+            (Some(old), Some(changed)) if changed.is_empty() => {
+                old.renumbered(job.clone(), synced, owners, same_collector)
+            }
+            (Some(old), changed) => {
+                let mut new = match changed {
+                    Some(changed) => old.edited(job.clone(), synced, owners, &changed, same_collector),
+                    None => JobSnapshot::new(job.clone(), synced, layout, owners, collectors, sorter),
+                };
+                new.inherit_bodies(&old, same_collector);
+                new.inherit_asked(&old, same_collector);
                 new
             }
+            (None, _) => JobSnapshot::new(job.clone(), synced, layout, owners, collectors, sorter),
         };
-        ((index, Arc::new(new)), counts)
+        done.job(index, new, counts)
     }
 
-    /// Whether every target stays where it was. Collectors are sorted by name, so new ordinals keep their order.
-    fn stays(&self, old: &JobSnapshot, layout: &Arc<Layout>, owners: &[Owner]) -> bool {
-        let renumbered = |owner: &Owner| owner.ordinal().map_or(*owner, |ordinal| self.remap[ordinal]);
-        Arc::ptr_eq(&old.layout, layout) && old.owners.iter().zip(owners).all(|(old, new)| renumbered(old) == *new)
+    /// Counts the targets that moved. If the layout is the old one, returns also which targets have another owner now, as
+    /// long as these are few enough for editing shares to cost less than sorting them.
+    fn changed(&self, work: &mut Work<'_>, owners: &[Owner]) -> Option<Vec<u32>> {
+        let (mut moved, mut changed) = (0, Vec::new());
+        // each costs two searches: at a thirtieth of the targets that is as much as sorting all
+        let most = match work.previous {
+            Some(_) => 0,
+            None => owners.len() / 64,
+        };
+        for (ordinal, (before, owner)) in work.previous().iter().zip(owners).enumerate() {
+            let had = before.ordinal();
+            let before = had.map_or(*before, |ordinal| self.remap[ordinal]);
+            if before != *owner {
+                moved += usize::from(had.is_some());
+                if changed.len() <= most {
+                    changed.push(ordinal as u32);
+                }
+            }
+        }
+        work.counts.moved += moved;
+        (work.previous.is_none() && changed.len() <= most).then_some(changed)
     }
 }
 
-/// Targets of each collector in jobs that are not decided on now. Those are there only if the collectors stayed.
-fn outside_load(engine: &Engine, work: &[Work<'_>], collectors: &CollectorSet) -> Vec<u32> {
-    if engine.last.collectors != *collectors {
-        return vec![0; collectors.len()];
-    }
-    let mut loads: Vec<u32> = engine.last.loads.iter().map(|load| load.targets).collect();
-    let decided = work.iter().filter_map(|work| work.old.as_ref());
-    // jobs that the table no longer names hold nothing any more
-    let is_gone = |job: &JobSnapshot| engine.jobs.get(job.job.name()).is_none_or(|state| state.plan.is_none());
-    let gone = engine.last.jobs.iter().filter(|job| is_gone(job));
-    for old in decided.chain(gone) {
-        for (collector, share) in old.shares() {
-            loads[collector] -= old.members(share).len() as u32;
+/// The owner that each target of a new layout had: by its place, if its group did not change, else by identity.
+fn carry_some(laid: &Laid, old: &JobSnapshot, counts: &mut Counts) -> Vec<Owner> {
+    let Laid { layout, same } = laid;
+    let mut previous = vec![Owner::PENDING; layout.len()];
+    // where one of several stands for the others, each is looked at
+    let one_each = layout.shadowed.is_empty() && old.layout.shadowed.is_empty();
+    let mut shadowed = layout.shadowed.iter().map(|ordinal| *ordinal as usize).peekable();
+    let mut same = same.iter().peekable();
+    let mut next = 0;
+    while next < layout.len() {
+        while same.next_if(|same| (same.new + same.len) as usize <= next).is_some() {}
+        let placed = same.peek().filter(|same| same.new as usize <= next);
+        if let (Some(same), true) = (placed, one_each) {
+            let (from, len) = (same.old as usize, same.len as usize);
+            previous[next..next + len].copy_from_slice(&old.owners[from..from + len]);
+            counts.carried += len;
+            next += len;
+            continue;
         }
+        let ordinal = next;
+        next += 1;
+        if shadowed.next_if_eq(&ordinal).is_some() {
+            continue;
+        }
+        // one that another stood for until now is found by identity
+        let placed = placed.map(|same| ordinal - same.new as usize + same.old as usize);
+        let before = match placed.filter(|before| old.owners[*before] != Owner::SHADOWED) {
+            Some(before) => before,
+            None => {
+                let Some(before) = old.layout.find(layout.ids[ordinal]) else { continue };
+                counts.relabelled += usize::from(old.layout.contents[before] != layout.contents[ordinal]);
+                before
+            }
+        };
+        counts.carried += 1;
+        previous[ordinal] = old.owners[before];
+    }
+    previous
+}
+
+/// What each collector has in jobs that are not decided on now. There are such jobs only if the collectors stayed.
+fn outside_load(
+    engine: &Engine,
+    input: &StepInput,
+    pending: &[Pending<'_>],
+    collectors_changed: bool,
+) -> Vec<CollectorLoad> {
+    if collectors_changed {
+        return vec![CollectorLoad::default(); input.collectors.len()];
+    }
+    let mut loads = engine.last.loads.to_vec();
+    let decided = pending.iter().filter_map(|job| job.state.snapshot.as_ref());
+    // jobs that the table no longer names hold nothing any more
+    let same_table = Arc::ptr_eq(&input.jobs, &engine.last.table);
+    let gone = engine.last.jobs.iter().filter(|job| !same_table && input.jobs.job(job.job.name()).is_none());
+    for (collector, targets) in decided.chain(gone).flat_map(|job| job.loads()) {
+        loads[collector].targets -= targets;
+        loads[collector].jobs -= 1;
     }
     loads
 }

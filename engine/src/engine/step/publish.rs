@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::decide::Decided;
 use crate::body;
 use crate::engine::changes::Need;
 use crate::engine::{Engine, StepInput, StepReport};
@@ -13,7 +14,7 @@ pub(super) fn publish(
     engine: &mut Engine,
     input: &StepInput,
     needs: &[Need],
-    decided: Vec<(usize, Arc<JobSnapshot>)>,
+    (decided, loads): (Vec<Decided>, Vec<CollectorLoad>),
     report: &mut StepReport,
 ) {
     for (index, snapshot) in decided {
@@ -29,7 +30,7 @@ pub(super) fn publish(
         }
         jobs.extend(state.snapshot.clone());
     }
-    let snapshot = assemble(engine, input, jobs);
+    let snapshot = assemble(engine, input, jobs, loads);
     report.snapshot = snapshot.number;
     report.targets = snapshot.targets;
     report.remaining = snapshot.jobs.iter().map(|job| job.layout.len()).sum();
@@ -41,8 +42,7 @@ pub(super) fn publish(
     engine.retired.free();
 }
 
-fn assemble(engine: &Engine, input: &StepInput, jobs: Vec<Arc<JobSnapshot>>) -> Snapshot {
-    let mut loads = vec![CollectorLoad::default(); input.collectors.len()];
+fn assemble(engine: &Engine, input: &StepInput, jobs: Vec<Arc<JobSnapshot>>, loads: Vec<CollectorLoad>) -> Snapshot {
     let mut unassigned = [0; Unassigned::ALL.len()];
     let mut targets = 0;
     for job in &jobs {
@@ -50,13 +50,8 @@ fn assemble(engine: &Engine, input: &StepInput, jobs: Vec<Arc<JobSnapshot>>) -> 
         for reason in Unassigned::ALL {
             unassigned[reason as usize] += job.unassigned(reason);
         }
-        for (collector, share) in job.shares() {
-            loads[collector].targets += job.members(share).len() as u32;
-            loads[collector].jobs += 1;
-        }
     }
     let listed = |job: &&Arc<JobSnapshot>| job.layout.kept() > 0;
-    let name = |job: &'_ Arc<JobSnapshot>| job.job.name().clone();
     let same = engine.last.jobs.iter().filter(listed).map(name).eq(jobs.iter().filter(listed).map(name));
     let listing = match same {
         true => engine.last.listing.clone(),
@@ -72,4 +67,8 @@ fn assemble(engine: &Engine, input: &StepInput, jobs: Vec<Arc<JobSnapshot>>) -> 
         unassigned,
         listing,
     }
+}
+
+fn name(job: &Arc<JobSnapshot>) -> &Arc<str> {
+    job.job.name()
 }
