@@ -53,9 +53,8 @@ Written by `make bench`; do not edit. What is measured is told in the sources of
 
 Only ratios are worth comparing: they set two things against each other that ran in one process or one run. Absolute
 times are of the machine below, which may have done other work at the same time (see its load). Where a thing was
-measured more than once, its median is given: three times for the footprints of 100,000 targets and for requests, many times
-for the criterion benches. Footprints of 1,000,000 targets, connections and readers were measured once: between two such
-runs on a busy machine a third more or less is nothing unusual.
+measured more than once, its median is given: three times for footprints and for requests, many times for the criterion
+benches. Connections and readers were measured once: between two such runs on a busy machine a third more or less is nothing unusual.
 
 ";
 

@@ -33,7 +33,7 @@ const FOOTPRINTS: [(&str, &str); 6] = [
 fn footprint(text: &mut String, data: &Data) {
     text.push_str(
         "## An engine loaded: time and memory per target\n\nKubernetes endpointslice targets, 10 a group, 200 jobs and \
-         100 collectors (1M: 2,000 and 1,000), one thread unless said; medians of three runs (1M: one). Times in \
+         100 collectors (1M: 2,000 and 1,000), one thread unless said; medians of three runs. Times in \
          ns per target, memory in bytes per target.\n\n",
     );
     let columns: Vec<&str> = std::iter::once("").chain(FOOTPRINTS.map(|(_, title)| title)).collect();
