@@ -20,7 +20,6 @@ mod step;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use foldhash::fast::RandomState;
 use rayon::ThreadPool;
 use ta_model::CollectorSet;
 use ta_model::group::{Shape, TargetGroup};
@@ -102,7 +101,7 @@ struct JobState {
 }
 
 /// By hash of the shape.
-type Resolvers = HashMap<u64, (Arc<Shape>, Resolver), RandomState>;
+type Resolvers = HashMap<u64, (Arc<Shape>, Resolver)>;
 
 #[derive(Debug)]
 struct GroupState {

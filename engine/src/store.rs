@@ -150,7 +150,10 @@ impl Inner {
         let was_clean = groups.changed.is_empty();
         let mut any = false;
         for (change, fact) in changes.iter().zip(facts) {
-            any |= groups.apply(change, *fact);
+            if groups.known.get(&fact.name).copied() != fact.content {
+                groups.apply(change, *fact);
+                any = true;
+            }
         }
         let is_nothing = groups.known.is_empty() && groups.changed.is_empty();
         drop(groups); // nothing else is locked under a shard
@@ -196,10 +199,10 @@ impl Fact {
 }
 
 impl JobGroups {
-    fn apply(&mut self, change: &GroupChange, fact: Fact) -> bool {
-        if self.known.get(&fact.name).copied() == fact.content {
-            return false;
-        }
+    /// Takes what is other than before. Apart from the loop that looks for it: nearly all groups are what they were, and
+    /// that loop is a third slower with this in it.
+    #[inline(never)]
+    fn apply(&mut self, change: &GroupChange, fact: Fact) {
         match fact.content {
             Some(content) => self.known.insert(fact.name, content),
             None => self.known.remove(&fact.name),
@@ -210,7 +213,6 @@ impl JobGroups {
         };
         let key = change.key();
         self.changed.insert((key.provider, key.source.clone()), group);
-        true
     }
 }
 

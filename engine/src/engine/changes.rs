@@ -1,9 +1,8 @@
 //! Bringing what is held up to date, and finding the jobs that this touches.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use foldhash::fast::RandomState;
 use rayon::prelude::*;
 use ta_model::job_table::JobTable;
 
@@ -58,16 +57,21 @@ pub(super) fn apply(engine: &mut Engine, taken: Taken, table: &Arc<JobTable>) ->
 }
 
 /// Hands the groups out to their jobs, over all cores. Returns the jobs in which that changed anything.
-fn apply_groups(engine: &mut Engine, taken: Vec<(Arc<str>, ChangedGroups)>) -> BTreeSet<Arc<str>> {
+fn apply_groups(engine: &mut Engine, mut taken: Vec<(Arc<str>, ChangedGroups)>) -> BTreeSet<Arc<str>> {
     let Engine { jobs, pool, .. } = engine;
     for (job, groups) in &taken {
         if !jobs.contains_key(job) && groups.values().any(Option::is_some) {
             jobs.insert(job.clone(), JobState::default());
         }
     }
-    let mut taken: HashMap<Arc<str>, ChangedGroups, RandomState> = taken.into_iter().collect();
-    let work: Vec<(&Arc<str>, &mut JobState, ChangedGroups)> =
-        jobs.iter_mut().filter_map(|(job, state)| Some((job, state, taken.remove(job)?))).collect();
+    // both sorted by name
+    taken.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+    let mut taken = taken.into_iter().peekable();
+    let mut work: Vec<(&Arc<str>, &mut JobState, ChangedGroups)> = Vec::with_capacity(taken.len());
+    for (job, state) in jobs.iter_mut() {
+        while taken.next_if(|(other, _)| other < job).is_some() {}
+        work.extend(taken.next_if(|(other, _)| other == job).map(|(_, groups)| (job, state, groups)));
+    }
     let apply = |(job, state, groups): (&Arc<str>, &mut JobState, _)| state.apply(groups).then(|| job.clone());
     pool.install(|| work.into_par_iter().filter_map(apply).collect())
 }
