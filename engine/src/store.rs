@@ -200,7 +200,7 @@ impl Fact {
 
 impl JobGroups {
     /// Takes what is other than before. Apart from the loop that looks for it: nearly all groups are what they were, and
-    /// that loop is a third slower with this in it.
+    /// with this in it that loop has 315 instructions a group instead of 290.
     #[inline(never)]
     fn apply(&mut self, change: &GroupChange, fact: Fact) {
         match fact.content {

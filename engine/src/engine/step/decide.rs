@@ -258,7 +258,8 @@ impl<'a> Decision<'a> {
             let differs = now(before) != *owner;
             (moved + usize::from(differs & before.ordinal().is_some()), differ + usize::from(differs))
         });
-        // each costs two searches: at a thirtieth of the targets that is as much as sorting all
+        // each costs two searches: where a thirtieth of the targets moves, that is more than sorting all (11.8 to 9.6 ns a
+        // target)
         let few = work.previous.is_none() && differ <= owners.len() / 64;
         let changed = few.then(|| match differ {
             0 => Vec::new(),
